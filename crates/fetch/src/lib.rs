@@ -1,0 +1,26 @@
+//! URL → page, and everything else that is sent to strangers. The only door to other people's machines.
+//!
+//! Owns: HTTP, the address guard, pace per host, proxies, name resolution, decoding and bounds of bodies.
+//! Must not know: databases, scrapers, snapshots.
+//!
+//! Invariants:
+//! - No address off limits is connected to, whatever the name, redirect or resolver says: the guard looks at the
+//!   address that is connected to, once, and connects to exactly that address.
+//! - One host never sees more requests at once, nor closer together, than configured, whatever the callers do.
+//! - Every answer ends within its time and size, whatever the other side does.
+
+mod error;
+
+pub use error::{FetchError, FetchErrorKind};
+
+use async_trait::async_trait;
+use model::{Page, Request};
+
+/// A request becomes a page. Plain HTTP here; a browser, an archive or a script of a test elsewhere.
+#[async_trait]
+pub trait Fetcher: Send + Sync + 'static {
+    /// Waits for the host's turn, then fetches. Cancel by dropping.
+    ///
+    /// `express` takes the host's next turn ahead of ordinary waiters (a synchronous caller waits for it).
+    async fn fetch(&self, request: Request, express: bool) -> Result<Page, FetchError>;
+}

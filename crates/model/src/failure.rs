@@ -1,0 +1,87 @@
+//! Why an input has no record: one table of codes (api.md 10.2).
+
+use crate::limit;
+use serde::{Deserialize, Serialize};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $sentence:literal;)*) => {
+        /// The stable word for why an input has no record.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum FailureCode {
+            $($(#[$doc])* #[serde(rename = $code)] $variant,)*
+        }
+
+        impl FailureCode {
+            /// Every code, in the order of the reference.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The word in `error_code`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The sentence in `error` where nothing more exact is known.
+            pub fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $sentence,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The site says that there is no such page: 404, 410 and other 4xx.
+    DeadPage = "dead_page", "4XX page - dead page.";
+    /// Cancelled, or the deadline passed, before it was collected.
+    AbortedPage = "aborted_page", "Crawl aborted on job cancel";
+    /// The input cannot be collected: not a URL, or an address off limits.
+    BadInput = "bad_input", "The input was rejected";
+    /// The site refused: 401, 403, 407, 451, or 429 to the last attempt.
+    Blocked = "blocked", "The site refused the request";
+    /// The page that came is a refusal dressed as a page.
+    DetectBlock = "detect_block", "The page is a block page";
+    /// No answer within the time allowed.
+    Timeout = "timeout", "The page did not answer in time";
+    /// The page could not be had: connection, protocol, 5xx, size.
+    CrawlError = "crawl_error", "The page could not be fetched";
+    /// The page came, but the scraper could not read it.
+    ParseError = "parse_error", "The page could not be read";
+    /// More listing pages than the scraper allows.
+    TooManyPages = "too_many_pages", "Too many pages were followed";
+    /// A sitemap could not be read.
+    LoadSitemap = "load_sitemap", "The sitemap could not be loaded";
+    /// Our own fault: a bug, or an input that kept killing its worker.
+    Internal = "internal_error", "Something went wrong. Our team is looking into it.";
+}
+
+impl FailureCode {
+    /// The code of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|c| c.as_str() == word)
+    }
+}
+
+/// Why an input has no record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The stable word.
+    pub code: FailureCode,
+    /// A sentence for people, without secrets, bounded by [`limit::MESSAGE_CHARS`].
+    pub message: String,
+}
+
+impl Failure {
+    /// With a sentence of its own.
+    pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
+        let mut message: String = message.into();
+        if let Some((cut, _)) = message.char_indices().nth(limit::MESSAGE_CHARS) {
+            message.truncate(cut);
+        }
+        Self { code, message }
+    }
+}
+
+impl From<FailureCode> for Failure {
+    fn from(code: FailureCode) -> Self {
+        Self::new(code, code.sentence())
+    }
+}

@@ -1,0 +1,34 @@
+//! The nouns of Trawl and their rules, in reading order.
+//!
+//! Owns: what a trigger, an input, a job, a record, a snapshot and a delivery are, and how each may change.
+//! Must not know: clocks, dice, files, sockets, async, HTTP, SQL. `now` and `jitter` are arguments.
+//!
+//! The serde form of these types is what `store` keeps, so a field is only ever added, with a default.
+#![warn(missing_docs)]
+
+mod delivery;
+mod failure;
+mod id;
+mod input;
+mod job;
+pub mod limit;
+mod page;
+mod record;
+mod retry;
+mod segment;
+mod snapshot;
+mod time;
+mod trigger;
+
+pub use delivery::*;
+pub use failure::*;
+pub use id::*;
+pub use input::*;
+pub use job::*;
+pub use page::*;
+pub use record::*;
+pub use retry::*;
+pub use segment::*;
+pub use snapshot::*;
+pub use time::*;
+pub use trigger::*;

@@ -1,0 +1,87 @@
+//! A request that has been believed: every field checked, every default filled.
+
+use crate::{DatasetId, Notice, Promise, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// The way in to a scraper.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Door {
+    /// Each input is a page to collect.
+    #[default]
+    Collect,
+    /// Each input leads to pages to collect; the word of `discover_by`.
+    Discover(String),
+}
+
+impl Door {
+    /// The catalogue's word: `collect_by_url`, `discover_by_<method>`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Collect => "collect_by_url".into(),
+            Self::Discover(by) => format!("discover_by_{by}"),
+        }
+    }
+}
+
+/// A request that has been believed. The inputs are apart: they stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// The id as the caller said it (an alias stays the alias).
+    pub dataset_id: DatasetId,
+    /// Name of the scraper that it meant.
+    pub scraper: String,
+    /// Version of the scraper's file: the job keeps the version it began with.
+    pub scraper_version: String,
+    /// The way in.
+    pub door: Door,
+    /// Put error rows in the result.
+    #[serde(default)]
+    pub include_errors: bool,
+    /// Only these fields, dotted paths allowed.
+    #[serde(default)]
+    pub custom_output_fields: Option<Vec<String>>,
+    /// Keys of input rows that are carried but not part of the schema.
+    #[serde(default)]
+    pub custom_input_fields: Vec<String>,
+    /// Most records for one of the caller's rows.
+    #[serde(default)]
+    pub limit_per_input: Option<u64>,
+    /// Most records in all.
+    #[serde(default)]
+    pub limit_multiple_results: Option<u64>,
+    /// Stop then, keep what there is.
+    #[serde(default)]
+    pub deadline: Option<Timestamp>,
+    /// The rows are the inputs found; nothing is collected.
+    #[serde(default)]
+    pub discover_only: bool,
+    /// Deliver also when nothing was collected.
+    #[serde(default)]
+    pub force_deliver: bool,
+    /// Where the data goes when it is ready (the `endpoint` webhook, the `deliver` object).
+    #[serde(default)]
+    pub promises: Vec<Promise>,
+    /// Who is told that it ended.
+    #[serde(default)]
+    pub notice: Option<Notice>,
+    /// A synchronous call: few inputs and somebody waiting, so it uses the express slots.
+    #[serde(default)]
+    pub express: bool,
+    /// For the log of the snapshot.
+    #[serde(default)]
+    pub origin: Origin,
+}
+
+/// Who triggered, for `GET /datasets/v3/log/{id}` and the list's `trigger`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// `API`, or `CP` (control panel: the web page).
+    pub kind: String,
+    /// Name of the token.
+    pub user: String,
+    /// Address of the caller.
+    pub ip: String,
+    /// Path and query of the request.
+    pub trigger_url: String,
+}

@@ -1,0 +1,39 @@
+//! Bytes on disk: immutable objects under keys. S3, GCS and Azure join as further implementations.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+/// What a bucket call can end in.
+#[derive(Debug, thiserror::Error)]
+pub enum BucketError {
+    /// There is no such object.
+    #[error("no object `{0}`")]
+    NotFound(String),
+    /// Not now.
+    #[error("bucket unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// Bytes under keys: written once, whole, durable when `put` returns.
+#[async_trait]
+pub trait Bucket: Send + Sync + 'static {
+    /// Writes an object, durable on return. Keys are relative paths of `[a-z0-9._/-]`; an existing object is replaced
+    /// as a whole, never seen half-written.
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BucketError>;
+
+    /// Bytes `from..from + len` of an object.
+    async fn get(&self, key: &str, from: u64, len: u64) -> Result<Bytes, BucketError>;
+
+    /// Deletes an object; one that is not there is no error.
+    async fn delete(&self, key: &str) -> Result<(), BucketError>;
+
+    /// Keys under a prefix that sort after `after`, in order, at most `limit`, with the age of each in milliseconds.
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<(String, u64)>, BucketError>;
+}
+
+/// A folder on the local disk.
+#[derive(Debug)]
+pub struct FolderBucket {
+    // The store's author fills this in.
+    _root: std::path::PathBuf,
+}
