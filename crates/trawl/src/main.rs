@@ -1,1 +1,3 @@
+//! The `trawl` command.
+
 fn main() {}
