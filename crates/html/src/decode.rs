@@ -10,6 +10,9 @@ const PRESCAN: usize = 8 << 10;
 /// Bytes from which an undeclared encoding is guessed.
 const GUESS: usize = 256 << 10;
 
+/// Name and value of an attribute, lower-case.
+type Pair = (Vec<u8>, Vec<u8>);
+
 /// Decodes a page. `content_type` is the HTTP header's value. Malformed bytes become U+FFFD; nothing fails.
 pub fn decode<'a>(bytes: &'a [u8], content_type: Option<&str>) -> Cow<'a, str> {
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
@@ -79,7 +82,7 @@ fn prescan(bytes: &[u8]) -> Option<&'static Encoding> {
     None
 }
 
-fn meta_encoding(attrs: &[(Vec<u8>, Vec<u8>)]) -> Option<&'static Encoding> {
+fn meta_encoding(attrs: &[Pair]) -> Option<&'static Encoding> {
     let get = |name: &[u8]| attrs.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice());
     let label = match get(b"charset") {
         Some(label) => Encoding::for_label(label)?,
@@ -120,8 +123,8 @@ fn content_charset(content: &[u8]) -> Option<&'static Encoding> {
 }
 
 /// The attributes of a tag, lower-case, from after its name, and the bytes up to the tag's end.
-fn attributes(bytes: &[u8]) -> (Vec<(Vec<u8>, Vec<u8>)>, usize) {
-    let mut attrs: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+fn attributes(bytes: &[u8]) -> (Vec<Pair>, usize) {
+    let mut attrs: Vec<Pair> = Vec::new();
     let mut at = 0;
     let skip = |at: &mut usize, what: fn(u8) -> bool| {
         while *at < bytes.len() && what(bytes[*at]) {

@@ -48,11 +48,11 @@ impl<'a> Matcher<'a> {
     /// Does the node match the whole selector? Only elements do.
     #[inline]
     pub(super) fn complex(&self, complex: &Complex, at: u32) -> bool {
-        self.from_part(complex, 0, at, self.scope)
+        self.leftwards(complex, 0, at, self.scope)
     }
 
     /// Does the node match part `index` and everything left of it?
-    fn from_part(&self, complex: &Complex, index: usize, at: u32, scope: u32) -> bool {
+    fn leftwards(&self, complex: &Complex, index: usize, at: u32, scope: u32) -> bool {
         let (compound, combinator) = &complex.parts[index];
         if !self.compound(compound, at) {
             return false;
@@ -64,11 +64,11 @@ impl<'a> Matcher<'a> {
         match combinator {
             Combinator::Child => {
                 let parent = doc.nodes[at as usize].parent;
-                parent != NONE && self.from_part(complex, index + 1, parent, scope)
+                parent != NONE && self.leftwards(complex, index + 1, parent, scope)
             }
             Combinator::Next => {
                 let prev = doc.prev_element(at);
-                prev != NONE && self.from_part(complex, index + 1, prev, scope)
+                prev != NONE && self.leftwards(complex, index + 1, prev, scope)
             }
             Combinator::Descendant => {
                 self.walk(complex, index + 1, at, scope, |at| doc.nodes[at as usize].parent)
@@ -93,7 +93,7 @@ impl<'a> Matcher<'a> {
                 found = known == Known::Yes;
                 break;
             }
-            if self.from_part(complex, index, here, scope) {
+            if self.leftwards(complex, index, here, scope) {
                 found = true;
                 break;
             }
@@ -189,7 +189,7 @@ impl<'a> Matcher<'a> {
             }
             _ => (node.at + 1, node.end()),
         };
-        (from..to).any(|at| self.step() && self.from_part(complex, 0, at, node.at))
+        (from..to).any(|at| self.step() && self.leftwards(complex, 0, at, node.at))
     }
 }
 
