@@ -5,6 +5,7 @@
 
 mod clients;
 mod report;
+mod settings;
 mod shell;
 mod steps;
 mod tidy;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask test [STEP…]    everything that CI checks, or only these steps
 cargo xtask steps           the steps, with a line on each
+cargo xtask gen             write what is made from the code: the README's table of settings
 ";
 
 fn main() -> ExitCode {
@@ -42,6 +44,7 @@ fn run() -> Result<bool> {
             }
             Ok(true)
         }
+        "gen" => settings::write().map(|()| true),
         "" | "help" | "-h" | "--help" => {
             print!("{USAGE}");
             Ok(true)

@@ -1,6 +1,7 @@
 //! House rules that a machine can check, read from the tree itself. Each finding names its file and line.
 
 use crate::report::Verdict;
+use crate::settings;
 use crate::shell::root;
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -30,6 +31,7 @@ pub(crate) fn check() -> Result<Verdict> {
             look_at(&shown, &text, &mut findings);
         }
     }
+    findings.extend(settings::finding()?);
     if !findings.is_empty() {
         bail!("{} findings:\n  {}", findings.len(), findings.join("\n  "));
     }
