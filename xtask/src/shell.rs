@@ -1,7 +1,7 @@
 //! Running other programs, with what was run said aloud and what went wrong said plainly.
 
 use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The repository's root: the folder above this package.
@@ -44,14 +44,13 @@ pub(crate) fn ask(command: &mut Command) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+/// The command as a person would type it at the root.
 fn describe(command: &Command) -> String {
     let root = root();
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let shown = words.map(|word| {
-        let path = std::path::Path::new(word);
-        path.strip_prefix(&root)
-            .map_or_else(|_| word.to_string_lossy(), |rest| rest.to_string_lossy())
-            .into_owned()
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+    let words = command.get_args().map(|word| {
+        let path = Path::new(word);
+        path.strip_prefix(&root).map_or_else(|_| word.to_string_lossy(), Path::to_string_lossy).into_owned()
     });
-    shown.collect::<Vec<_>>().join(" ")
+    std::iter::once(program.to_string_lossy().into_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
