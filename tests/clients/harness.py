@@ -29,6 +29,7 @@ TOKEN = "client-test-token-0123456789"
 LOOPBACK = ["127.0.0.0/8"]
 START_SECS = 30
 STOP_SECS = 20
+LISTENING = r"listening on (https?://\S+)"
 
 
 # ---------------------------------------------------------------- checks
@@ -114,12 +115,19 @@ class Program:
     def tail(self, n=30):
         return "\n".join("        | " + line for line in self.lines[-n:])
 
-    def announced(self, pattern=r"listening on (https?://\S+)"):
+    def address(self, pattern=LISTENING):
+        """The address on which it said that it listens, if it has."""
+        for line in list(self.lines):
+            found = re.search(pattern, re.sub(r"\x1b\[[0-9;]*m", "", line))
+            if found:
+                return found.group(1).rstrip("/")
+        return None
+
+    def announced(self, pattern=LISTENING):
+        """That address, waited for."""
         def probe():
-            for line in list(self.lines):
-                found = re.search(pattern, re.sub(r"\x1b\[[0-9;]*m", "", line))
-                if found:
-                    return found.group(1).rstrip("/")
+            if self.address(pattern):
+                return self.address(pattern)
             if self.process.poll() is not None:
                 self.reader.join(5)
                 raise Wrong(f"{self.name} ended with {self.process.returncode} before it listened:\n{self.tail()}")
@@ -234,7 +242,8 @@ class Server:
             self.settings.setdefault("scrapers", str(scrapers))
         self.program = None
 
-    def start(self, listen="127.0.0.1:0"):
+    def launch(self, listen="127.0.0.1:0"):
+        """Starts the process without waiting for it."""
         self.home.mkdir(parents=True, exist_ok=True)
         config = self.home / "config.toml"
         config.write_text(toml(self.settings), encoding="utf-8")
@@ -243,6 +252,15 @@ class Server:
             env["TRAWL_API_TOKEN"] = self.token
         words = [binary("TRAWL_BIN", "trawl"), "serve", "--config", str(config), "--listen", listen]
         self.program = Program(words + ["--data", str(self.home / "data")], env, "trawl serve")
+        return self
+
+    def has_listened(self):
+        """Whether it takes requests; never waits."""
+        self.base = self.program.address()
+        return self.base is not None
+
+    def start(self, listen="127.0.0.1:0"):
+        self.launch(listen)
         self.base = self.program.announced()
         return self
 
@@ -313,7 +331,9 @@ class Server:
 
 
 class Site:
-    """The small web that misbehaves on demand."""
+    """The small web that misbehaves on demand: a shop whose every page follows from a number."""
+
+    CATEGORIES = 40
 
     def __init__(self, *words):
         self.words = words
@@ -328,6 +348,22 @@ class Site:
 
     def url(self, path):
         return self.base + path
+
+    def product(self, number):
+        return self.url(f"/p/{number}")
+
+    good = product
+
+    def listing(self, category=0):
+        return self.url(f"/c/{category}")
+
+    def dead(self, number):
+        """A page that is not there."""
+        return self.url(f"/gone/{number}")
+
+    def slow(self, number, ms=20000):
+        """A page that comes late."""
+        return self.url(f"/slow/{number}?ms={ms}")
 
     def get(self, path):
         return call("GET", self.url(path))
