@@ -50,7 +50,7 @@ impl App {
         let folder = (!config.scrapers.is_empty()).then(|| PathBuf::from(&config.scrapers));
         let catalogue = Arc::new(Catalogue::load(folder.as_deref(), bucket.clone())?);
         let fetcher = Arc::new(HttpFetcher::new(fetch_settings(&config)?)?);
-        let outbound = Arc::new(Outbound::new(OutboundSettings {
+        let outbound = Arc::new(Outbound::new(&OutboundSettings {
             user_agent: config.fetch.user_agent.clone(),
             allow_networks: config.deliver.allow_networks.clone(),
             extra_ca: path(&config.deliver.extra_ca),

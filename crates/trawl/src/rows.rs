@@ -95,7 +95,7 @@ impl Rows {
         shape: Shape,
         gzip: bool,
         range: Range,
-    ) -> impl Stream<Item = Result<Bytes, RowsError>> + Send + Unpin + 'static {
+    ) -> impl Stream<Item = Result<Bytes, RowsError>> + Send + Sync + Unpin + 'static {
         let (send, mut receive) = mpsc::channel(AHEAD);
         let mut reader =
             Reader { rows: self.clone(), snapshot: snapshot.clone(), range, writer: Writer::new(shape, gzip), out: Vec::new(), send };

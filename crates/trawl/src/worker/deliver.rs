@@ -7,7 +7,7 @@ use super::Worker;
 use super::sign::Signer;
 use crate::rows::{Range, Rows, RowsError};
 use bytes::Bytes;
-use fetch::{Answer, FetchError};
+use fetch::{Answer, FetchError, Payload};
 use format::Shape;
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use model::{
@@ -208,7 +208,7 @@ impl Worker {
     /// One POST. `body` makes the same bytes each time it is called.
     async fn post<S, E>(&self, post: &Post, body: impl Fn() -> S) -> Sent
     where
-        S: Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
+        S: Stream<Item = Result<Bytes, E>> + Send + Sync + Unpin + 'static,
         E: std::error::Error + Send + Sync + 'static,
     {
         let url = match url::Url::parse(&post.endpoint) {
@@ -254,10 +254,11 @@ impl Worker {
         }
         let timeout = Duration::from_millis(self.settings.deliver.timeout_ms);
         let body = if length <= KEPT_BYTES {
-            fetch::OutBody::Bytes(kept.into())
+            Payload::Whole(kept.into())
         } else {
-            let stream = body().map_err(std::io::Error::other).boxed();
-            fetch::OutBody::Stream { length: length as u64, stream }
+            // Receivers that cannot read chunks can read a length.
+            headers.push(("content-length".to_owned(), length.to_string()));
+            Payload::Stream(Box::new(body().map_err(std::io::Error::other)))
         };
         judge(self.outbound.post(&url, &headers, body, timeout).await)
     }
@@ -265,7 +266,7 @@ impl Worker {
 
 fn judge(result: Result<Answer, FetchError>) -> Sent {
     match result {
-        Ok(answer) if (200..300).contains(&answer.status) => Sent::Accepted,
+        Ok(answer) if answer.accepted() => Sent::Accepted,
         Ok(answer) if answer.status == 410 => Sent::Never { error: "the receiver answered 410 Gone".into() },
         Ok(answer) => Sent::Later { error: format!("the receiver answered {}", answer.status), asked_ms: answer.retry_after_ms },
         // An address off limits, or no URL at all, does not get better.
