@@ -46,7 +46,10 @@ impl FetchError {
     /// The kind of trouble for the retry policy; `None` if it will not pass.
     pub fn trouble(&self) -> Option<Trouble> {
         match self.kind {
-            FetchErrorKind::Refused | FetchErrorKind::NoSuchHost | FetchErrorKind::TooLarge | FetchErrorKind::Redirects => None,
+            FetchErrorKind::Refused
+            | FetchErrorKind::NoSuchHost
+            | FetchErrorKind::TooLarge
+            | FetchErrorKind::Redirects => None,
             FetchErrorKind::Timeout => Some(Trouble::Timeout),
             FetchErrorKind::Connection | FetchErrorKind::Protocol => Some(Trouble::Reset),
             FetchErrorKind::Dns | FetchErrorKind::Tls | FetchErrorKind::Proxy => Some(Trouble::Other),

@@ -9,9 +9,35 @@
 //! - One host never sees more requests at once, nor closer together, than configured, whatever the callers do.
 //! - Every answer ends within its time and size, whatever the other side does.
 
+mod allow;
+mod body;
+mod client;
+mod clock;
+mod connect;
+mod decode;
 mod error;
+mod fetcher;
+mod guard;
+mod message;
+mod outbound;
+mod pace;
+mod proxy;
+mod resolve;
+mod retry_after;
+mod settings;
+mod stats;
+mod stream;
+mod tls;
 
+pub use allow::{AllowList, BadNetwork};
 pub use error::{FetchError, FetchErrorKind};
+pub use fetcher::HttpFetcher;
+pub use guard::{Guard, Refusal, Zone, is_localhost, zone};
+pub use outbound::{Answer, Outbound, Payload};
+pub use resolve::{Names, Resolver};
+pub use retry_after::retry_after;
+pub use settings::{OutboundSettings, Settings, SettingsError};
+pub use stats::Stats;
 
 use async_trait::async_trait;
 use model::{Page, Request};

@@ -1,0 +1,100 @@
+//! A body in, bounded in time and size.
+
+use crate::client::body_error;
+use crate::decode::{self, Encoding};
+use crate::{FetchError, FetchErrorKind};
+use bytes::{Bytes, BytesMut};
+use http_body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// Wire bytes up to which a body is decoded in place: a handful of milliseconds at the very worst, and no hop to
+/// another thread for ordinary pages.
+const INLINE_BYTES_MAX: usize = 128 << 10;
+/// The first buffer is not larger than this, whatever length is announced.
+const FIRST_BUFFER_MAX: u64 = 1 << 20;
+
+/// How long a body may take and how large it may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// The end of everything.
+    pub(crate) deadline: Instant,
+    /// Without a byte.
+    pub(crate) idle: Duration,
+    /// As sent, and as decoded.
+    pub(crate) bytes_max: u64,
+}
+
+impl Bounds {
+    /// Waits for a future within `patience` and the deadline.
+    pub(crate) async fn within<F: Future>(
+        &self,
+        patience: Duration,
+        host: &str,
+        what: &str,
+        future: F,
+    ) -> Result<F::Output, FetchError> {
+        let began = Instant::now();
+        let until = began.checked_add(patience).map_or(self.deadline, |at| at.min(self.deadline));
+        timeout_at(until, future).await.map_err(|_| {
+            let waited = if until == self.deadline { "the page's whole time" } else { "too long" };
+            FetchError::new(FetchErrorKind::Timeout, format!("`{host}` took {waited} for {what}"))
+        })
+    }
+}
+
+fn too_large(host: &str, max: u64) -> FetchError {
+    FetchError::new(FetchErrorKind::TooLarge, format!("the body from `{host}` is larger than {max} bytes"))
+}
+
+/// The bytes of a body as sent.
+pub(crate) async fn collect(body: &mut Incoming, host: &str, bounds: &Bounds) -> Result<Bytes, FetchError> {
+    let announced = body.size_hint().lower();
+    if announced > bounds.bytes_max {
+        return Err(too_large(host, bounds.bytes_max));
+    }
+    let mut first: Option<Bytes> = None;
+    let mut rest = BytesMut::new();
+    let mut size = 0_u64;
+    while let Some(frame) = bounds.within(bounds.idle, host, "more of the body", body.frame()).await? {
+        // Trailers are of no use to a page.
+        let Ok(bytes) = frame.map_err(|error| body_error(host, &error))?.into_data() else { continue };
+        size += bytes.len() as u64;
+        if size > bounds.bytes_max {
+            return Err(too_large(host, bounds.bytes_max));
+        }
+        match first.take() {
+            // A body of one piece is not copied.
+            None if rest.is_empty() => first = Some(bytes),
+            None => rest.extend_from_slice(&bytes),
+            Some(start) => {
+                // Cast: bounded by the line above it.
+                let room = announced.max(2 * size).min(FIRST_BUFFER_MAX) as usize;
+                rest.reserve(room.max(start.len() + bytes.len()));
+                rest.extend_from_slice(&start);
+                rest.extend_from_slice(&bytes);
+            }
+        }
+    }
+    Ok(first.unwrap_or_else(|| rest.freeze()))
+}
+
+/// Undoes the content encodings: in place if it is quick, else where blocking is allowed.
+pub(crate) async fn decoded(
+    wire: Bytes,
+    encodings: Vec<Encoding>,
+    bytes_max: u64,
+) -> Result<Bytes, FetchError> {
+    if encodings.is_empty() {
+        return Ok(wire);
+    }
+    let limit = usize::try_from(bytes_max).unwrap_or(usize::MAX - 1);
+    if wire.len() <= INLINE_BYTES_MAX {
+        return decode::decode(wire, &encodings, limit);
+    }
+    tokio::task::spawn_blocking(move || decode::decode(wire, &encodings, limit)).await.unwrap_or_else(
+        |error| Err(FetchError::new(FetchErrorKind::Protocol, format!("decoding the body failed: {error}"))),
+    )
+}

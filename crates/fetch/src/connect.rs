@@ -1,0 +1,182 @@
+//! The one place where a connection to a stranger begins: resolve, vet, connect to exactly what was vetted.
+//!
+//! Invariant: with no proxy, no socket is opened to an address that the guard has not passed in the same call, so a
+//! name that changes its answer (rebinding) has no window. Everything here ends within the connect timeout.
+
+use crate::guard::Guard;
+use crate::proxy::{Proxy, bare_host, proxy_error};
+use crate::resolve::Names;
+use crate::stream::Stream;
+use crate::{FetchError, FetchErrorKind};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tower_service::Service;
+
+/// The next address is tried after this long without an answer from the one before (RFC 8305 section 5).
+const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
+/// Addresses of a name that are tried.
+const ADDRESSES_TRIED: usize = 6;
+
+/// Makes connections for one client. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Connector(Arc<Parts>);
+
+pub(crate) struct Parts {
+    pub(crate) guard: Guard,
+    pub(crate) names: Arc<dyn Names>,
+    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) timeout: Duration,
+}
+
+impl Connector {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    async fn connect(self, uri: Uri) -> Result<Stream, FetchError> {
+        let timeout = self.0.timeout;
+        match tokio::time::timeout(timeout, self.0.open(&uri)).await {
+            Ok(result) => result,
+            Err(_) => Err(FetchError::new(
+                FetchErrorKind::Timeout,
+                format!(
+                    "no connection to `{}` within {} ms",
+                    uri.host().unwrap_or_default(),
+                    timeout.as_millis()
+                ),
+            )),
+        }
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<Stream>;
+    type Error = FetchError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let this = self.clone();
+        Box::pin(async move { this.connect(uri).await.map(TokioIo::new) })
+    }
+}
+
+impl Parts {
+    async fn open(&self, uri: &Uri) -> Result<Stream, FetchError> {
+        let secure = uri.scheme_str() == Some("https");
+        let host = bare_host(uri.host().unwrap_or_default());
+        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+
+        let mut tcp = match &self.proxy {
+            None => connect_any(&self.vetted(host, port).await?, host).await?,
+            Some(proxy) => self.reach_proxy(proxy).await?,
+        };
+        if !secure {
+            return Ok(Stream::plain(tcp, self.proxy.is_some()));
+        }
+        if let Some(proxy) = &self.proxy {
+            let authority =
+                if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+            proxy.tunnel(&mut tcp, &authority).await?;
+        }
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+            FetchError::new(FetchErrorKind::Tls, format!("`{host}` cannot be the name of a certificate"))
+        })?;
+        let tls = TlsConnector::from(Arc::clone(&self.tls))
+            .connect(name, tcp)
+            .await
+            .map_err(|error| tls_error(host, &error))?;
+        Ok(Stream::tls(tls))
+    }
+
+    /// The addresses of a host, every one of them passed by the guard.
+    async fn vetted(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, FetchError> {
+        let addresses = self.addresses(host, port).await?;
+        self.guard.check_all(&addresses).map_err(|refusal| refused(host, &refusal))?;
+        Ok(addresses)
+    }
+
+    async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, FetchError> {
+        let ips = match host.parse::<IpAddr>() {
+            Ok(ip) => vec![ip],
+            Err(_) => self.names.addresses(host).await?,
+        };
+        Ok(ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
+    }
+
+    /// The operator named the proxy, so its address is not vetted.
+    async fn reach_proxy(&self, proxy: &Proxy) -> Result<TcpStream, FetchError> {
+        let failed = |error: FetchError| proxy_error(format!("the proxy cannot be reached: {error}"));
+        let addresses = self.addresses(&proxy.host, proxy.port).await.map_err(failed)?;
+        connect_any(&addresses, &proxy.host).await.map_err(failed)
+    }
+}
+
+/// The error of an address off limits.
+pub(crate) fn refused(host: &str, refusal: &crate::guard::Refusal) -> FetchError {
+    FetchError::new(FetchErrorKind::Refused, format!("`{host}` is refused: {refusal}"))
+}
+
+/// Tries the addresses in turn, the next one as soon as the one before failed or is slow; the first that answers wins.
+async fn connect_any(addresses: &[SocketAddr], host: &str) -> Result<TcpStream, FetchError> {
+    let mut rest = addresses.iter().copied().take(ADDRESSES_TRIED);
+    let mut attempts = FuturesUnordered::new();
+    let mut last: Option<std::io::Error> = None;
+    loop {
+        let more = match rest.next() {
+            Some(address) => {
+                attempts.push(TcpStream::connect(address));
+                true
+            }
+            None => false,
+        };
+        let ended = if more {
+            tokio::time::timeout(NEXT_ADDRESS_AFTER, attempts.next()).await
+        } else {
+            Ok(attempts.next().await)
+        };
+        match ended {
+            Ok(Some(Ok(stream))) => {
+                // Requests are one write each: waiting to fill a packet only adds latency. A socket that refuses the
+                // option works all the same.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "no TCP_NODELAY");
+                }
+                return Ok(stream);
+            }
+            Ok(Some(Err(error))) => last = Some(error),
+            // Nothing under way and nothing left.
+            Ok(None) if !more => break,
+            // Slow: on to the next.
+            Ok(None) | Err(_) => {}
+        }
+    }
+    let reason = last.map_or_else(|| "it has no address".to_owned(), |error| error.to_string());
+    Err(FetchError::new(FetchErrorKind::Connection, format!("cannot connect to `{host}`: {reason}")))
+}
+
+fn tls_error(host: &str, error: &std::io::Error) -> FetchError {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(tls) => FetchError::new(FetchErrorKind::Tls, format!("TLS with `{host}` failed: {tls}")),
+        None => FetchError::new(
+            FetchErrorKind::Connection,
+            format!("the connection to `{host}` broke during the TLS handshake: {error}"),
+        ),
+    }
+}

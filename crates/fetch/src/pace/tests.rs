@@ -1,0 +1,123 @@
+//! The shell under a clock that the test moves: bells ring, drops free places, nothing is left behind.
+
+use super::*;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+fn limits(concurrency: u32, host_concurrency: u32, delay_ms: u64) -> Limits {
+    Limits { concurrency, host_concurrency, host_delay: Duration::from_millis(delay_ms) }
+}
+
+fn quiet(pacer: &Pacer) -> bool {
+    let state = pacer.lock();
+    state.core.waiting() == 0 && state.core.in_flight() == 0 && state.bells.is_empty()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_spaces_starts_without_anyone_leaving() {
+    let pacer = Pacer::new(limits(100, 100, 250));
+    let began = Instant::now();
+    let turns: Vec<_> =
+        futures_util::future::join_all((0..5).map(|_| pacer.turn("h".into(), Want::default()))).await;
+    assert_eq!(began.elapsed(), Duration::from_millis(1_000));
+    drop(turns);
+    assert!(quiet(&pacer));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_waiter_and_a_dropped_turn_free_their_places() {
+    let pacer = Pacer::new(limits(1, 1, 0));
+    let first = pacer.turn("a".into(), Want::default()).await;
+    let mut second = Box::pin(pacer.turn("a".into(), Want::default()));
+    assert!(futures_util::poll!(&mut second).is_pending());
+    let mut third = Box::pin(pacer.turn("b".into(), Want::default()));
+    assert!(futures_util::poll!(&mut third).is_pending());
+    drop(second);
+    drop(first);
+    drop(third.await);
+    assert!(quiet(&pacer));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_granted_to_a_waiter_that_never_looks_is_freed_with_it() {
+    let pacer = Pacer::new(limits(1, 1, 0));
+    let first = pacer.turn("a".into(), Want::default()).await;
+    let mut second = Box::pin(pacer.turn("a".into(), Want::default()));
+    assert!(futures_util::poll!(&mut second).is_pending());
+    drop(first);
+    assert_eq!(pacer.counts(), (0, 1));
+    drop(second);
+    assert!(quiet(&pacer));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_keeps_waiters_waiting() {
+    let pacer = Pacer::new(limits(10, 2, 0));
+    let turn = pacer.turn("a".into(), Want::default()).await;
+    let began = Instant::now();
+    turn.hold(Duration::from_secs(30));
+    drop(turn);
+    drop(pacer.turn("b".into(), Want::default()).await);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    drop(pacer.turn("a".into(), Want::default()).await);
+    assert_eq!(began.elapsed(), Duration::from_secs(30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_wait_behind_a_longer_one_wakes_in_time() {
+    let pacer = Pacer::new(limits(10, 2, 0));
+    let a = pacer.turn("a".into(), Want::default()).await;
+    a.hold(Duration::from_secs(60));
+    let b = pacer.turn("b".into(), Want::default()).await;
+    b.hold(Duration::from_secs(10));
+    let began = Instant::now();
+    let (far, near) = futures_util::join!(
+        async {
+            drop(pacer.turn("a".into(), Want::default()).await);
+            began.elapsed()
+        },
+        async {
+            drop(pacer.turn("b".into(), Want::default()).await);
+            began.elapsed()
+        }
+    );
+    assert_eq!((far, near), (Duration::from_secs(60), Duration::from_secs(10)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_tasks_never_exceed_the_bounds() {
+    let pacer = Pacer::new(limits(6, 3, 0));
+    let all = Arc::new(AtomicU32::new(0));
+    let hosts: Arc<[AtomicU32; 4]> = Arc::default();
+    let tasks = (0..400).map(|i: usize| {
+        let (pacer, all, hosts) = (Arc::clone(&pacer), Arc::clone(&all), Arc::clone(&hosts));
+        tokio::spawn(async move {
+            let want = Want { express: i % 7 == 0, ..Want::default() };
+            let turn = pacer.turn(format!("h{}", i % 4).into(), want).await;
+            assert!(all.fetch_add(1, Ordering::SeqCst) < 6);
+            assert!(hosts[i % 4].fetch_add(1, Ordering::SeqCst) < 3);
+            tokio::task::yield_now().await;
+            hosts[i % 4].fetch_sub(1, Ordering::SeqCst);
+            all.fetch_sub(1, Ordering::SeqCst);
+            drop(turn);
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.expect("task");
+    }
+    assert!(quiet(&pacer));
+}
+
+#[test]
+fn a_clockwork_that_died_with_its_runtime_is_replaced() {
+    let pacer = Pacer::new(limits(10, 10, 20));
+    for _ in 0..2 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("runtime");
+        runtime.block_on(async {
+            drop(pacer.turn("a".into(), Want::default()).await);
+            drop(pacer.turn("a".into(), Want::default()).await);
+            let mut late = Box::pin(pacer.turn("a".into(), Want::default()));
+            assert!(futures_util::poll!(&mut late).is_pending());
+        });
+    }
+    assert!(quiet(&pacer));
+}
