@@ -63,11 +63,11 @@ impl Demo {
         let category = format!("{}/c/{CATEGORY}?page=1", shop.base_url());
         println!("server    {url}");
         println!("shop      {}  ({PRODUCTS} products; category {CATEGORY} is discovered)", shop.base_url());
-        println!("webhook   {}\n", receiver.url("/hook"));
+        println!("webhook   {}\n", receiver.url());
         let trigger = format!(
             "/datasets/v3/trigger?dataset_id=demo_shop&type=discover_new&discover_by=category_url\
              &include_errors=true&endpoint={}&notify=false&format=json",
-            encoded(&receiver.url("/hook"))
+            encoded(&receiver.url())
         );
         println!("POST {trigger}\n     {}", json!([{ "url": category }]));
         let answer = caller.post(&trigger, &json!([{ "url": category }])).await?;
@@ -117,21 +117,13 @@ fn number(progress: &Value, key: &str) -> u64 {
 /// The rows that came by the webhook.
 async fn receive(receiver: &Receiver) -> Result<Vec<Value>> {
     const PATIENCE: Duration = Duration::from_secs(30);
-    const LOOK: Duration = Duration::from_millis(20);
-    let arrived = tokio::time::timeout(PATIENCE, async {
-        loop {
-            if let Some(first) = receiver.received().into_iter().next() {
-                return first;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    });
-    let request = arrived.await.context("no webhook came")?;
+    let arrived = receiver.wait_for(1, PATIENCE).await;
+    let request = arrived.first().context("no webhook came")?;
     println!(
         "webhook   {} rows as {}, {} bytes {}",
         serde_json::from_slice::<Vec<Value>>(&request.body).map_or(0, |rows| rows.len()),
         request.header("content-type").unwrap_or("?"),
-        request.wire_bytes,
+        request.wire.len(),
         request.header("content-encoding").unwrap_or("plain"),
     );
     serde_json::from_slice(&request.body).context("the webhook's body is no JSON array")
