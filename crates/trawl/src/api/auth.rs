@@ -4,7 +4,7 @@
 //! Invariants: only SHA-256 digests are compared, in constant time; a revoked token is refused within
 //! [`CACHE_MS`]; the secret is neither stored nor logged.
 
-use super::Api;
+use super::Shared;
 use super::error::{ApiError, Result};
 use crate::clock::Clock;
 use axum::extract::{FromRequestParts, Request, State};
@@ -51,11 +51,11 @@ impl Principal {
     }
 
     /// May it see what belongs to this dataset? 403 if not.
-    pub(super) fn check(&self, api: &Api, dataset_id: &str) -> Result<()> {
+    pub(super) fn check(&self, shared: &Shared, dataset_id: &str) -> Result<()> {
         if self.datasets.is_none() {
             return Ok(());
         }
-        let scraper = api.catalogue.find(dataset_id);
+        let scraper = shared.catalogue.find(dataset_id);
         if self.may_use(dataset_id, scraper.as_deref()) { Ok(()) } else { Err(ApiError::denied()) }
     }
 }
@@ -84,11 +84,11 @@ struct Pace {
 }
 
 /// The middleware.
-pub(super) async fn door(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
+pub(super) async fn door(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
     if super::routes::is_public(request.uri().path()) {
         return next.run(request).await;
     }
-    match enter(&api, request.headers()).await {
+    match enter(&shared, request.headers()).await {
         Ok(principal) => {
             request.extensions_mut().insert(principal.clone());
             let mut response = next.run(request).await;
@@ -99,15 +99,15 @@ pub(super) async fn door(State(api): State<Arc<Api>>, mut request: Request, next
     }
 }
 
-async fn enter(api: &Api, headers: &HeaderMap) -> Result<Principal> {
+async fn enter(shared: &Shared, headers: &HeaderMap) -> Result<Principal> {
     let secret = bearer(headers)?;
     let hash: [u8; 32] = Sha256::digest(secret).into();
-    let principal = recognise(api, &hash).await?.ok_or_else(|| ApiError::unauthorized("Invalid credentials"))?;
-    let now = api.clock.now();
+    let principal = recognise(shared, &hash).await?.ok_or_else(|| ApiError::unauthorized("Invalid credentials"))?;
+    let now = shared.clock.now();
     if principal.expires_at.is_some_and(|at| at <= now) {
         return Err(ApiError::unauthorized("Invalid credentials"));
     }
-    if api.settings.requests_per_sec > 0 && !api.gate.paced(&principal.id, api.settings.requests_per_sec, now) {
+    if shared.settings.requests_per_sec > 0 && !shared.gate.paced(&principal.id, shared.settings.requests_per_sec, now) {
         return Err(ApiError::too_fast(1));
     }
     Ok(principal)
@@ -130,18 +130,18 @@ fn bearer(headers: &HeaderMap) -> Result<&[u8]> {
     Ok(secret)
 }
 
-async fn recognise(api: &Api, hash: &[u8; 32]) -> Result<Option<Principal>> {
-    if let Some(operator) = &api.settings.api_token
+async fn recognise(shared: &Shared, hash: &[u8; 32]) -> Result<Option<Principal>> {
+    if let Some(operator) = &shared.settings.api_token
         && bool::from(Sha256::digest(operator.as_bytes())[..].ct_eq(&hash[..]))
     {
         let name: Arc<str> = "operator".into();
         return Ok(Some(Principal { id: name.clone(), name, datasets: None, expires_at: None }));
     }
-    let now = api.clock.now();
-    if let Some(principal) = api.gate.remembered(hash, now) {
+    let now = shared.clock.now();
+    if let Some(principal) = shared.gate.remembered(hash, now) {
         return Ok(Some(principal));
     }
-    let Some(token) = api.store.token(hash).await? else { return Ok(None) };
+    let Some(token) = shared.store.token(hash).await? else { return Ok(None) };
     if !bool::from(token.hash[..].ct_eq(&hash[..])) || token.revoked_at.is_some() {
         return Ok(None);
     }
@@ -151,7 +151,7 @@ async fn recognise(api: &Api, hash: &[u8; 32]) -> Result<Option<Principal>> {
         datasets: token.datasets.map(Into::into),
         expires_at: token.expires_at,
     };
-    api.gate.remember(*hash, principal.clone(), now);
+    shared.gate.remember(*hash, principal.clone(), now);
     Ok(Some(principal))
 }
 

@@ -4,13 +4,16 @@
 //! (`"limit" must be a number`); parameters not in the table are tolerated (api.md 1.5) unless the endpoint says no.
 
 use super::error::{ApiError, Result};
-use model::Timestamp;
+use model::{Format, Timestamp};
 use serde_json::{Value, json};
 
 /// Bytes of a query string: a webhook address and a few words fit many times.
 const QUERY_BYTES: usize = 32 * 1024;
 /// Bytes of one text value.
 const TEXT_BYTES: usize = 8 * 1024;
+
+/// Formats a caller may name.
+pub(super) const FORMATS: &[&str] = &["json", "ndjson", "jsonl", "csv"];
 
 /// What a parameter may be.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +22,8 @@ pub(super) enum Kind {
     Text,
     /// A pipe list of names: `url|about.updated_on`.
     Fields,
+    /// A format of rows. `raw`, which an official client can send, means JSON.
+    Format,
     /// One of these words.
     Word(&'static [&'static str]),
     /// A comma list of these words.
@@ -121,6 +126,18 @@ impl Query {
         Some((Timestamp::parse(text)?, !text.contains(':')))
     }
 
+    /// Adds a parameter of the body, which the query's own wins over.
+    pub(super) fn add(&mut self, name: &str, value: String) {
+        if self.text(name).is_none() {
+            self.pairs.push((name.to_owned(), value));
+        }
+    }
+
+    /// The format asked for; `raw` is JSON.
+    pub(super) fn format(&self) -> Option<Format> {
+        self.text("format").map(|word| Format::parse(word).unwrap_or_default())
+    }
+
     /// Every pair, in order.
     pub(super) fn pairs(&self) -> &[(String, String)] {
         &self.pairs
@@ -142,6 +159,8 @@ impl Kind {
                 Err("must be a list of field names separated by |".into())
             }
             Self::Fields => Ok(()),
+            Self::Format if value == "raw" => Ok(()),
+            Self::Format => Self::Word(FORMATS).check(value),
             Self::Word(words) if words.contains(&value) => Ok(()),
             Self::Word(words) => Err(format!("must be one of [{}]", words.join(", "))),
             Self::Words(words) if value.split(',').all(|word| words.contains(&word.trim())) => Ok(()),
@@ -169,6 +188,7 @@ impl Kind {
                 "type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9_.-]+(\\|[A-Za-z0-9_.-]+)*$",
                 "maxLength": TEXT_BYTES / 4, "example": "url|title",
             }),
+            Self::Format => Self::Word(FORMATS).schema(),
             Self::Word(words) => json!({ "type": "string", "enum": words }),
             Self::Words(words) => {
                 let any = words.join("|");

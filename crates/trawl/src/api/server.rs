@@ -4,6 +4,7 @@
 //! not take its answer, is cut off; a stop lets open answers end, but no longer than `shutdown`.
 
 use super::access::Peer;
+use super::Settings;
 use super::patience::Patient;
 use anyhow::{Context, Result};
 use axum::Router;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -39,15 +40,16 @@ const PING_WAIT: Duration = Duration::from_secs(20);
 /// How long a client may take none of its answer.
 const WRITE_STALL: Duration = Duration::from_secs(60);
 
-/// How the server treats its connections.
+/// Told to every request: turns true when the server stops, so that answers without an end can end.
 #[derive(Clone, Debug)]
-pub struct ServerSettings {
-    /// Connections at once; further ones wait to be accepted.
-    pub connections_max: usize,
-    /// For a TLS hello, and for a request's head; also how long a connection may be idle between requests.
-    pub head_timeout: Duration,
-    /// How long open answers may go on once `shutdown` is ready.
-    pub shutdown: Duration,
+pub(super) struct Stopping(pub(super) watch::Receiver<bool>);
+
+impl Stopping {
+    /// Ready when the server stops.
+    pub(super) async fn stopped(&mut self) {
+        // The sender goes away with the server: as good as a stop.
+        let _ = self.0.wait_for(|stopped| *stopped).await;
+    }
 }
 
 /// Serves until `shutdown` is ready, then lets open answers end within `settings.shutdown`.
@@ -55,12 +57,13 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     tls: Option<rustls::ServerConfig>,
-    settings: ServerSettings,
+    settings: &Settings,
     shutdown: impl Future<Output = ()>,
 ) {
     let tls = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
     let room = Arc::new(Semaphore::new(settings.connections_max.max(1)));
     let graceful = GracefulShutdown::new();
+    let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -77,6 +80,7 @@ pub async fn serve(
             peer,
             head_timeout: settings.head_timeout,
             watcher: graceful.watcher(),
+            stopping: Stopping(stopping.clone()),
         };
         let tls = tls.clone();
         connections.spawn(async move {
@@ -85,6 +89,8 @@ pub async fn serve(
         });
     }
     drop(listener);
+    // Every connection may have ended already.
+    let _ = stop.send(true);
     if tokio::time::timeout(settings.shutdown, graceful.shutdown()).await.is_err() {
         tracing::warn!(open = connections.len(), "cutting off connections that did not end in time");
     }
@@ -112,6 +118,7 @@ struct Connection {
     peer: SocketAddr,
     head_timeout: Duration,
     watcher: Watcher,
+    stopping: Stopping,
 }
 
 impl Connection {
@@ -128,9 +135,11 @@ impl Connection {
 
     async fn speak(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let peer = Peer(self.peer);
+        let stopping = self.stopping;
         let router = TowerToHyperService::new(self.router);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(stopping.clone());
             router.call(request.map(Body::new))
         });
         let mut builder = Builder::new(TokioExecutor::new());
