@@ -25,6 +25,8 @@ pub(crate) struct Spec {
     pub(crate) door_specs: Vec<DoorSpec>,
     pub(crate) pages: Vec<PageKind>,
     pub(crate) fields: Vec<FieldSpec>,
+    /// Scripts that JSON is read from, each with a number below this.
+    pub(crate) scripts: usize,
 }
 
 /// Type of an input (api.md 7.1).
@@ -314,9 +316,9 @@ pub(crate) enum Within {
     /// The JSON page, or the row of it.
     Scope,
     /// The text of an element, usually a script.
-    Element(html::Selector),
+    Element { selector: html::Selector, script: usize },
     /// What a script assigns to a variable.
-    Variable(String),
+    Variable { name: String, script: usize },
 }
 
 /// `Product.offers.price`: types, then properties.

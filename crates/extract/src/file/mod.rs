@@ -87,6 +87,7 @@ fn whole(file: &Table<'_>) -> Option<Spec> {
         door_specs,
         pages,
         fields,
+        scripts: errors.scripts(),
     })
 }
 

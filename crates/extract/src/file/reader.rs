@@ -10,15 +10,31 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Complaints about one file, collected while it is compiled.
+/// Complaints about one file, collected while it is compiled, and numbers for the scripts that it reads JSON from (so
+/// that each script of a page is parsed once however many fields look into it).
 pub(crate) struct Errors<'t> {
     text: &'t str,
     list: RefCell<Vec<FileError>>,
+    scripts: RefCell<Vec<String>>,
 }
 
 impl<'t> Errors<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
-        Self { text, list: RefCell::new(Vec::new()) }
+        Self { text, list: RefCell::default(), scripts: RefCell::default() }
+    }
+
+    /// The number of a script, by how the file names it.
+    pub(crate) fn script(&self, name: &str) -> usize {
+        let mut scripts = self.scripts.borrow_mut();
+        scripts.iter().position(|s| s == name).unwrap_or_else(|| {
+            scripts.push(name.to_owned());
+            scripts.len() - 1
+        })
+    }
+
+    /// How many scripts there are.
+    pub(crate) fn scripts(&self) -> usize {
+        self.scripts.borrow().len()
     }
 
     /// Adds a complaint about the byte at `offset`.

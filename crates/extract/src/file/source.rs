@@ -154,9 +154,13 @@ fn json(item: Item<'_>, table: &Table<'_>) -> Option<Origin> {
         (None, None) => Within::Scope,
         (Some(item), None) => {
             let text = item.text("`script`", table.errors)?;
-            Within::Element(selector(text, item.text_start(), table)?)
+            let selector = selector(text, item.text_start(), table)?;
+            Within::Element { selector, script: table.errors.script(text) }
         }
-        (None, Some(name)) => Within::Variable(name.to_owned()),
+        (None, Some(name)) => {
+            let script = table.errors.script(&format!("{name} ="));
+            Within::Variable { name: name.to_owned(), script }
+        }
         (Some(_), Some(_)) => {
             table.errors.at(table.at, "`script` and `variable` exclude each other");
             return None;
