@@ -233,6 +233,8 @@ pub enum Change {
     Work,
     /// Counts or state of a snapshot.
     Snapshot(SnapshotId),
+    /// A snapshot is being stopped: whoever works for it should ask `renew`.
+    Stopping(SnapshotId),
     /// A delivery.
     Delivery(DeliveryId),
 }

@@ -5,7 +5,11 @@
 //! Must not know: SQL, HTTP clients, HTML. Those live behind `store`, `fetch` and `extract`.
 
 pub mod api;
+pub mod app;
 pub mod catalogue;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod metrics;
 pub mod rows;
+pub mod worker;
