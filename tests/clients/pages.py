@@ -22,7 +22,7 @@ SCORE = pathlib.Path(os.environ.get("TRAWL_SCORE", "../shared/tools/score")).res
 HOST_CONCURRENCY = 2
 FAULTS = {"503": 0.1, "429": 0.05, "reset": 0.05, "truncate": 0.05}
 SUITE = "products"
-KEYWORD = "kaercher"
+KEYWORD = "recipe"
 MANIFEST = [json.loads(line) for line in (SET / "manifest.jsonl").open(encoding="utf-8")]
 
 
@@ -153,7 +153,7 @@ def discovery_keeps_limits():
 def discovery_by_keyword_finds_the_known_pages():
     with folder() as home, Replay(home, {}) as replay, Server(replay.settings()) as server:
         wanted = sorted(map(key, search(replay, KEYWORD)))
-        expect(wanted, f"nothing in the set answers to `{KEYWORD}`")
+        expect(len(wanted) > 20, f"`{KEYWORD}` is answered on one page: that would prove nothing about the next")
         snapshot = discover(server, "keyword", {"keyword": KEYWORD})
         server.wait(snapshot, secs=120)
         equal(sorted(key(row["input"]["url"]) for row in server.rows(snapshot)), wanted, "pages found by keyword")

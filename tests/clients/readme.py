@@ -1,12 +1,13 @@
 """Every curl example of the README, as printed, against a running server. Only two things differ: the port, and that the
 web is a proxy on this machine which answers for every host."""
 import http.server
+import json
 import re
 import subprocess
 import sys
 import threading
 
-from harness import ROOT, TOKEN, Server, equal, expect, folder, run
+from harness import ROOT, TOKEN, Server, binary, equal, expect, folder, run
 
 PRINTED = "http://127.0.0.1:8080"
 SERVER = None
@@ -68,6 +69,26 @@ def every_example_works_as_printed():
         expect(wanted in whole, f"`{wanted}` is nowhere in what the examples printed:\n{whole[:3000]}")
 
 
+def the_example_scraper_works():
+    """The README's scraper file, loaded from a folder, collects and discovers."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S)
+    with folder() as home:
+        (home / "books").mkdir()
+        (home / "books" / "scraper.toml").write_text(example, encoding="utf-8")
+        checked = subprocess.run([binary("TRAWL_BIN", "trawl"), "check", "--scrapers", str(home), "books"], cwd=home,
+                                 stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        equal(checked.returncode, 0, f"trawl check of the example:\n{checked.stdout}{checked.stderr}")
+        with Server(SERVER.settings, scrapers=home) as server:
+            discovered = server.trigger([{"url": "http://books.toscrape.com/"}], dataset_id="books", type="discover_new",
+                                        discover_by="category_url")
+            server.wait(discovered)
+            rows = server.rows(discovered)
+    equal(len(rows), 8, f"books found: {rows}")
+    equal({row["title"] for row in rows}, {"A page"}, "titles")
+    equal({json.dumps(row["price"]) for row in rows}, {"9.5"}, "prices")
+
+
 if __name__ == "__main__":
     web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), EveryHost)
     web.daemon_threads = True
@@ -75,6 +96,6 @@ if __name__ == "__main__":
     settings = {"fetch": {"proxy": [f"http://127.0.0.1:{web.server_address[1]}"]}}
     # No scrapers of the tests: only what is in the binary, as for the README's reader.
     with Server(settings, scrapers=None) as SERVER:
-        failed = run(every_example_works_as_printed)
+        failed = run(every_example_works_as_printed, the_example_scraper_works)
     web.shutdown()
     sys.exit(failed)
