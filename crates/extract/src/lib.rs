@@ -5,6 +5,8 @@
 //!
 //! The public surface that the server uses (the author of this crate keeps these signatures):
 
+mod markdown;
+
 use model::{Door, Input, Page, Request};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -76,7 +78,12 @@ impl Scraper {
     }
 
     /// Believes a row of the caller: every field error at once. `carried` are `custom_input_fields`.
-    pub fn believe(&self, door: &Door, row: &Map<String, Value>, carried: &[String]) -> Result<Believed, Vec<FieldError>> {
+    pub fn believe(
+        &self,
+        door: &Door,
+        row: &Map<String, Value>,
+        carried: &[String],
+    ) -> Result<Believed, Vec<FieldError>> {
         Err(Vec::new())
     }
 
