@@ -24,7 +24,7 @@ const SELECTORS: [&str; 8] = [
 
 fn main() {
     let page = generated();
-    parsing("generated", &[page.clone()]);
+    parsing("generated", std::slice::from_ref(&page));
     if let Some(folder) = saved::folder() {
         let mut pages: Vec<_> = saved::pages(&folder).into_values().collect();
         pages.sort_by(|a, b| a.id.cmp(&b.id));
