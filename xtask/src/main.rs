@@ -3,6 +3,7 @@
 //! Owns: the order of the checks, and getting the tools that they need onto a bare machine.
 //! Must not know: what the checks assert. That lives in the Rust tests and in `tests/clients`.
 
+mod bench;
 mod clients;
 mod report;
 mod settings;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask test [STEP…]    everything that CI checks, or only these steps
 cargo xtask steps           the steps, with a line on each
+cargo xtask bench [NAME…]   the figures that the project claims, measured on this machine
 cargo xtask gen             write what is made from the code: the README's table of settings
 ";
 
@@ -44,6 +46,7 @@ fn run() -> Result<bool> {
             }
             Ok(true)
         }
+        "bench" => bench::run(&rest).map(|()| true),
         "gen" => settings::write().map(|()| true),
         "" | "help" | "-h" | "--help" => {
             print!("{USAGE}");

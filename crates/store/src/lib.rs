@@ -13,10 +13,13 @@
 //! - Claiming costs the same with ten waiting jobs and with ten million.
 
 mod bucket;
+mod disk;
 mod error;
+mod sqlite;
 
 pub use bucket::{Bucket, BucketError, FolderBucket};
 pub use error::StoreError;
+pub use sqlite::SqliteStore;
 
 use async_trait::async_trait;
 use model::{
@@ -186,6 +189,8 @@ pub struct Aborted {
     pub inputs: Vec<Input>,
     /// When the run was stopped.
     pub at: Timestamp,
+    /// Why.
+    pub code: model::FailureCode,
 }
 
 /// Which snapshots `GET /datasets/v3/snapshots` asks for. Newest first.

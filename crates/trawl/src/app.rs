@@ -27,7 +27,6 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Rows back out.
     pub rows: Rows,
-    bucket: Arc<dyn Bucket>,
     fetcher: Arc<HttpFetcher>,
     worker: Arc<Worker>,
     pool: Pool,
@@ -70,7 +69,7 @@ impl App {
         let worker = Worker::new(parts, worker_settings(&config));
         let rows = Rows::new(store.clone(), bucket.clone());
         let (stop, _) = watch::channel(false);
-        Ok(Self { store, catalogue, clock, rows, bucket, fetcher, worker, pool, config, stop, parts: Vec::new(), _lock: lock })
+        Ok(Self { store, catalogue, clock, rows, fetcher, worker, pool, config, stop, parts: Vec::new(), _lock: lock })
     }
 
     /// Sets the workers going.
@@ -108,7 +107,6 @@ impl App {
         let metrics = crate::metrics::source(self.store.clone(), self.fetcher.clone());
         Api {
             store: self.store.clone(),
-            bucket: self.bucket.clone(),
             rows: self.rows.clone(),
             catalogue: self.catalogue.clone(),
             clock: self.clock.clone(),

@@ -194,13 +194,9 @@ impl Reader {
             }
             Content::Aborted { errors } if with_errors && start + errors > self.range.first => {
                 let aborted = self.rows.store.aborted(&self.snapshot.id, at.seq).await?;
-                let state = match self.snapshot.state {
-                    SnapshotState::Ready | SnapshotState::Expiring => SnapshotState::Expiring,
-                    other => other,
-                };
                 for (row, input) in (start..).zip(&aborted.inputs) {
                     if row >= self.range.first && row < self.range.end() {
-                        let mut line = aborted_row(input, state, aborted.at);
+                        let mut line = aborted_row(input, aborted.code, self.snapshot.state, aborted.at);
                         line.push('\n');
                         self.push(line.as_bytes()).await?;
                     }

@@ -166,6 +166,19 @@ impl ApiError {
             .with_cause(cause)
     }
 
+    /// The same refusal in the words of another endpoint, if it is a 404.
+    pub(super) fn renamed(mut self, text: &str) -> Self {
+        if self.0.status == StatusCode::NOT_FOUND {
+            self.0.body = json!({ "error": text });
+        }
+        self
+    }
+
+    /// The sentence in `error`.
+    pub(super) fn text(&self) -> String {
+        self.0.body["error"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// The status.
     #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {

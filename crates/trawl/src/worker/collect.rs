@@ -413,9 +413,13 @@ fn frame<'a>(lines: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) -> usize {
     plain.len()
 }
 
-/// The error row of an input that was waiting when its run was stopped.
-pub(crate) fn aborted_row(input: &Input, state: SnapshotState, at: model::Timestamp) -> String {
-    error_json(&input.row, &stop_failure(state), at)
+/// The error row of an input that the store settled by itself: its run was stopped, or it kept killing its worker.
+pub(crate) fn aborted_row(input: &Input, code: FailureCode, state: SnapshotState, at: model::Timestamp) -> String {
+    let failure = match (code, state) {
+        (FailureCode::AbortedPage, SnapshotState::Ready | SnapshotState::Expiring) => stop_failure(SnapshotState::Expiring),
+        _ => code.into(),
+    };
+    error_json(&input.row, &failure, at)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod source;
 
 pub(super) use form::form_data;
 pub(super) use json::Fault;
-pub(super) use source::Source;
+pub(super) use source::{Bounds, Source};
 
 use super::error::ApiError;
 
