@@ -95,7 +95,8 @@ pub fn run_cases(scraper: &Scraper, cases: &[Case]) -> Vec<CaseResult> {
 
 fn run(scraper: &Scraper, case: &Case) -> Result<CaseResult, CaseError> {
     let said: CaseInput = serde_json::from_str(&case.input).map_err(|e| CaseError::Input(e.to_string()))?;
-    let expected: Value = serde_json::from_str(&case.expected).map_err(|e| CaseError::Expected(e.to_string()))?;
+    let expected: Value =
+        serde_json::from_str(&case.expected).map_err(|e| CaseError::Expected(e.to_string()))?;
     let door = match said.door.as_deref() {
         None | Some("collect_by_url") => Door::Collect,
         Some(name) => match name.strip_prefix("discover_by_") {
@@ -124,7 +125,9 @@ fn run(scraper: &Scraper, case: &Case) -> Result<CaseResult, CaseError> {
         None => scraper.plan(&door, &input).map_err(row)?.url,
     };
     let fetched_at = match &said.fetched_at {
-        Some(text) => Timestamp::parse(text).ok_or_else(|| CaseError::Input(format!("`{text}` is not a moment")))?,
+        Some(text) => {
+            Timestamp::parse(text).ok_or_else(|| CaseError::Input(format!("`{text}` is not a moment")))?
+        }
         None => Timestamp::from_ms(0),
     };
     let content_type = said.content_type.unwrap_or_else(|| "text/html; charset=utf-8".into());

@@ -20,7 +20,9 @@ pub fn main_content(doc: &Document) -> Node<'_> {
     // The deepest part that still holds most of the page's plain text.
     let whole = score(body);
     let mut best = body;
-    while let Some(child) = best.children().filter(|c| c.is_element()).max_by(|a, b| score(*a).total_cmp(&score(*b))) {
+    while let Some(child) =
+        best.children().filter(|c| c.is_element()).max_by(|a, b| score(*a).total_cmp(&score(*b)))
+    {
         if score(child) < whole * 0.7 {
             break;
         }
@@ -48,7 +50,10 @@ fn measure(node: Node<'_>) -> (usize, usize) {
         let mut at = text.parent();
         let (mut skipped, mut link) = (false, false);
         while let Some(above) = at.filter(|above| *above != node) {
-            skipped |= matches!(above.name(), "script" | "style" | "template" | "nav" | "header" | "footer" | "aside");
+            skipped |= matches!(
+                above.name(),
+                "script" | "style" | "template" | "nav" | "header" | "footer" | "aside"
+            );
             link |= above.name() == "a";
             at = above.parent();
         }
@@ -87,7 +92,9 @@ mod tests {
     fn else_the_densest_text() {
         let text = "word ".repeat(60);
         let links = "<a href=/>link</a> ".repeat(20);
-        let doc = Document::parse(&format!("<div id=menu>{links}</div><div id=it><p>{text}</p><p>{text}</p></div>"));
+        let doc = Document::parse(&format!(
+            "<div id=menu>{links}</div><div id=it><p>{text}</p><p>{text}</p></div>"
+        ));
         assert_eq!(main_content(&doc).attr("id"), Some("it"));
     }
 }

@@ -511,16 +511,10 @@ impl Parser {
         }
         let left = self.operand()?;
         self.blanks();
-        let op = [
-            ("==", Op::Eq),
-            ("!=", Op::Ne),
-            ("<=", Op::Le),
-            (">=", Op::Ge),
-            ("<", Op::Lt),
-            (">", Op::Gt),
-        ]
-        .into_iter()
-        .find(|(word, _)| self.eat_word(word));
+        let op =
+            [("==", Op::Eq), ("!=", Op::Ne), ("<=", Op::Le), (">=", Op::Ge), ("<", Op::Lt), (">", Op::Gt)]
+                .into_iter()
+                .find(|(word, _)| self.eat_word(word));
         match (op, left) {
             (Some((_, op)), left) => {
                 self.blanks();

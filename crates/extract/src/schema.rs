@@ -52,7 +52,11 @@ pub(crate) fn believe(
 }
 
 /// The first page of a row.
-pub(crate) fn target_url(plan: &DoorPlan, door: &DoorSpec, row: &Map<String, Value>) -> Result<Url, (String, String)> {
+pub(crate) fn target_url(
+    plan: &DoorPlan,
+    door: &DoorSpec,
+    row: &Map<String, Value>,
+) -> Result<Url, (String, String)> {
     let get = |name: &str| {
         let input = door.inputs.iter().find(|i| i.name == name)?;
         let given = value_of(input, row).filter(|v| !is_absent(v, input));

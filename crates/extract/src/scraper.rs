@@ -122,7 +122,8 @@ impl Scraper {
         let url = if input.kind.is_empty() {
             let (plan, spec) =
                 self.door(door).ok_or_else(|| bad(format!("there is no door {}", door.name())))?;
-            schema::target_url(plan, spec, &row).map_err(|(field, reason)| bad(format!("{field}: {reason}")))?
+            schema::target_url(plan, spec, &row)
+                .map_err(|(field, reason)| bad(format!("{field}: {reason}")))?
         } else {
             let text = row.get("url").and_then(Value::as_str).unwrap_or_default();
             schema::parse_url(text).ok_or_else(|| bad("url: This field must be a valid url".into()))?
@@ -143,7 +144,10 @@ impl Scraper {
         };
         let content_type = page.header("content-type");
         if let Some(what) = content_type.and_then(not_a_page) {
-            return failed(Failure::new(FailureCode::ParseError, format!("The answer is {what}, not a page")));
+            return failed(Failure::new(
+                FailureCode::ParseError,
+                format!("The answer is {what}, not a page"),
+            ));
         }
         let row = object(&input.row);
         let caller = input.discovery.as_deref().and_then(object);
@@ -219,7 +223,9 @@ fn lacks(kind: &PageKind, record: &Map<String, Value>) -> Option<String> {
 fn not_a_page(content_type: &str) -> Option<&str> {
     let media = content_type.split(';').next().unwrap_or_default().trim();
     let lower = media.to_ascii_lowercase();
-    let binary = ["image/", "audio/", "video/", "font/"].iter().any(|p| lower.starts_with(p) && lower != "image/svg+xml")
+    let binary = ["image/", "audio/", "video/", "font/"]
+        .iter()
+        .any(|p| lower.starts_with(p) && lower != "image/svg+xml")
         || ["application/pdf", "application/zip", "application/gzip", "application/octet-stream"]
             .contains(&lower.as_str());
     binary.then_some(media)

@@ -285,8 +285,14 @@ pub(crate) struct Source {
 /// Kinds of places.
 #[derive(Clone, Debug)]
 pub(crate) enum Origin {
-    Css { selector: Option<html::Selector>, take: Take },
-    Json { path: JsonPath, within: Within },
+    Css {
+        selector: Option<html::Selector>,
+        take: Take,
+    },
+    Json {
+        path: JsonPath,
+        within: Within,
+    },
     JsonLd(ItemPath),
     Microdata(ItemPath),
     Meta(Vec<String>),

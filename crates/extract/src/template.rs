@@ -168,7 +168,8 @@ mod tests {
     use serde_json::json;
 
     fn expand(template: &str) -> String {
-        let values = json!({"q": "a b&c/é", "n": 3, "u": "https://a/b?c=d", "list": ["x", "y z"], "none": ""});
+        let values =
+            json!({"q": "a b&c/é", "n": 3, "u": "https://a/b?c=d", "list": ["x", "y z"], "none": ""});
         Template::parse(template).unwrap().expand(|name| values.get(name).cloned())
     }
 
@@ -176,7 +177,10 @@ mod tests {
     fn values_are_encoded() {
         assert_eq!(expand("https://s/search?q={q}&n={n}"), "https://s/search?q=a%20b%26c%2F%C3%A9&n=3");
         assert_eq!(expand("{+u}"), "https://a/b?c=d");
-        assert_eq!(expand("https://s/{?q,none,missing,list}"), "https://s/?q=a%20b%26c%2F%C3%A9&list=x,y%20z");
+        assert_eq!(
+            expand("https://s/{?q,none,missing,list}"),
+            "https://s/?q=a%20b%26c%2F%C3%A9&list=x,y%20z"
+        );
         assert_eq!(expand("https://s/?a=1{&n}{&missing}"), "https://s/?a=1&n=3");
     }
 

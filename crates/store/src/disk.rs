@@ -107,8 +107,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn input() -> impl Strategy<Value = Input> {
-        (any::<u64>(), "\\PC{0,80}", "[a-z.]{1,20}", "[a-z]{0,5}", any::<Option<u32>>(), any::<bool>()).prop_map(
-            |(root, text, host, kind, extra, found)| {
+        (any::<u64>(), "\\PC{0,80}", "[a-z.]{1,20}", "[a-z]{0,5}", any::<Option<u32>>(), any::<bool>())
+            .prop_map(|(root, text, host, kind, extra, found)| {
                 let row = serde_json::json!({ "url": text }).to_string();
                 Input {
                     kind,
@@ -119,8 +119,7 @@ mod tests {
                     found,
                     ..Input::given(root, row, host)
                 }
-            },
-        )
+            })
     }
 
     proptest! {

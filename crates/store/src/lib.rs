@@ -281,7 +281,14 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// `columns` are the top-level keys of the records in the order first seen. When a limit is met, the run's (or
     /// the root's) waiting jobs are settled without a row.
-    async fn finish(&self, lease: &Lease, outcome: &Outcome, segment: Option<&Segment>, columns: &[String], now: Timestamp) -> Result<Finished>;
+    async fn finish(
+        &self,
+        lease: &Lease,
+        outcome: &Outcome,
+        segment: Option<&Segment>,
+        columns: &[String],
+        now: Timestamp,
+    ) -> Result<Finished>;
 
     /// Cancels a run. [`StoreError::Conflict`] if it is not running. Waiting jobs are settled at once as
     /// [`Content::Aborted`]; leased ones when their holder finishes or their lease ends.
@@ -314,7 +321,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Registers what became of an attempt; fenced. `PartDone` keeps the lease and resets the failures; every other
     /// outcome ends it.
-    async fn finish_delivery(&self, lease: &DeliveryLease, outcome: DeliveryOutcome, now: Timestamp) -> Result<()>;
+    async fn finish_delivery(
+        &self,
+        lease: &DeliveryLease,
+        outcome: DeliveryOutcome,
+        now: Timestamp,
+    ) -> Result<()>;
 
     // --- Questions -------------------------------------------------------------------------------------------
 

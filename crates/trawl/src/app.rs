@@ -41,10 +41,12 @@ impl App {
     /// Opens what survives and builds the rest; nothing runs yet.
     pub async fn open(config: Config) -> Result<Self> {
         let data = config.data.clone();
-        std::fs::create_dir_all(&data).with_context(|| format!("the data folder `{}` cannot be made", data.display()))?;
+        std::fs::create_dir_all(&data)
+            .with_context(|| format!("the data folder `{}` cannot be made", data.display()))?;
         let lock = lock_folder(&data)?;
         let store: Arc<dyn Store> = Arc::new(open_store(&data)?);
-        let bucket: Arc<dyn Bucket> = Arc::new(FolderBucket::open(data.join("bucket")).context("the bucket's folder")?);
+        let bucket: Arc<dyn Bucket> =
+            Arc::new(FolderBucket::open(data.join("bucket")).context("the bucket's folder")?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let folder = (!config.scrapers.is_empty()).then(|| PathBuf::from(&config.scrapers));
         let catalogue = Arc::new(Catalogue::load(folder.as_deref(), bucket.clone())?);
@@ -69,7 +71,19 @@ impl App {
         let worker = Worker::new(parts, worker_settings(&config));
         let rows = Rows::new(store.clone(), bucket.clone());
         let (stop, _) = watch::channel(false);
-        Ok(Self { store, catalogue, clock, rows, fetcher, worker, pool, config, stop, parts: Vec::new(), _lock: lock })
+        Ok(Self {
+            store,
+            catalogue,
+            clock,
+            rows,
+            fetcher,
+            worker,
+            pool,
+            config,
+            stop,
+            parts: Vec::new(),
+            _lock: lock,
+        })
     }
 
     /// Sets the workers going.
@@ -83,7 +97,8 @@ impl App {
     /// Opens the door: binds, and answers from then on. Gives the URL that it is reached at.
     pub async fn listen(&mut self) -> Result<String> {
         let listen = self.config.listen.clone();
-        let listener = TcpListener::bind(&listen).await.with_context(|| format!("cannot listen on `{listen}`"))?;
+        let listener =
+            TcpListener::bind(&listen).await.with_context(|| format!("cannot listen on `{listen}`"))?;
         let at = listener.local_addr().context("the listening address")?;
         let tls = match (path(&self.config.tls.cert), path(&self.config.tls.key)) {
             (Some(cert), Some(key)) => Some(api::tls_config(&cert, &key)?),
@@ -152,7 +167,8 @@ impl App {
 /// One process per data folder: a second would take the first one's leases for its own former life.
 fn lock_folder(data: &Path) -> Result<std::fs::File> {
     let path = data.join("lock");
-    let file = std::fs::File::create(&path).with_context(|| format!("`{}` cannot be made", path.display()))?;
+    let file =
+        std::fs::File::create(&path).with_context(|| format!("`{}` cannot be made", path.display()))?;
     file.try_lock().map_err(|_| anyhow::anyhow!("another trawl process works in `{}`", data.display()))?;
     Ok(file)
 }
@@ -171,8 +187,13 @@ fn names(lines: &[String]) -> Result<Vec<(String, std::net::IpAddr)>> {
     lines
         .iter()
         .map(|line| {
-            let (name, address) = line.split_once('=').with_context(|| format!("`fetch.names`: `{line}` should be name=address"))?;
-            let address = address.trim().parse().with_context(|| format!("`fetch.names`: `{address}` is no IP address"))?;
+            let (name, address) = line
+                .split_once('=')
+                .with_context(|| format!("`fetch.names`: `{line}` should be name=address"))?;
+            let address = address
+                .trim()
+                .parse()
+                .with_context(|| format!("`fetch.names`: `{address}` is no IP address"))?;
             Ok((name.trim().to_owned(), address))
         })
         .collect()
@@ -208,7 +229,11 @@ fn worker_settings(config: &Config) -> worker::Settings {
         deliveries: config.worker.deliveries,
         lease_ms: i64::from(config.worker.lease_secs) * 1_000,
         // With a delay between requests, more at once would only wait inside the fetcher while the slice ages.
-        slice_parallel: if config.fetch.host_delay_ms > 0 { 2 } else { config.fetch.host_concurrency as usize },
+        slice_parallel: if config.fetch.host_delay_ms > 0 {
+            2
+        } else {
+            config.fetch.host_concurrency as usize
+        },
         retry: RetryPolicy::default(),
         deliver: DeliverSettings {
             timeout_ms: deliver.timeout_secs * 1_000,

@@ -53,7 +53,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Everything that is wrong with a file, one line each.
 pub fn faults_text(path: &str, errors: &[FileError]) -> String {
-    let lines: Vec<_> = errors.iter().map(|e| format!("{path}:{}:{}: {}", e.line, e.column, e.message)).collect();
+    let lines: Vec<_> =
+        errors.iter().map(|e| format!("{path}:{}:{}: {}", e.line, e.column, e.message)).collect();
     lines.join("\n")
 }
 
@@ -64,7 +65,9 @@ impl Catalogue {
         for (name, text) in BUILTIN {
             let scraper = Scraper::compile(name, text)
                 .map_err(|errors| anyhow!("a built-in scraper is broken:\n{}", faults_text(name, &errors)))?;
-            loaded.by_name.insert((*name).to_owned(), Entry { scraper, text: (*text).to_owned(), changed: None });
+            loaded
+                .by_name
+                .insert((*name).to_owned(), Entry { scraper, text: (*text).to_owned(), changed: None });
         }
         loaded.index();
         let catalogue = Self {
@@ -111,12 +114,14 @@ impl Catalogue {
         }
         let text = {
             let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
-            let entry = loaded.by_name.get(scraper.name()).filter(|e| e.scraper.version() == scraper.version());
+            let entry =
+                loaded.by_name.get(scraper.name()).filter(|e| e.scraper.version() == scraper.version());
             entry.map(|entry| entry.text.clone())
         };
         // A version that was replaced between `find` and here was pinned or is reloaded: the run would begin with a
         // file that is gone, so the caller tries again.
-        let text = text.ok_or_else(|| anyhow!("the scraper `{}` was just replaced; try again", scraper.name()))?;
+        let text =
+            text.ok_or_else(|| anyhow!("the scraper `{}` was just replaced; try again", scraper.name()))?;
         self.bucket.put(&key(&version.0, &version.1), text.into_bytes().into()).await?;
         lock(&self.pinned).insert(version);
         Ok(())
@@ -132,7 +137,11 @@ impl Catalogue {
             return Ok(scraper.clone());
         }
         let key = key(name, version);
-        let bytes = self.bucket.get(&key, 0, FILE_BYTES).await.with_context(|| format!("version {version} of `{name}`"))?;
+        let bytes = self
+            .bucket
+            .get(&key, 0, FILE_BYTES)
+            .await
+            .with_context(|| format!("version {version} of `{name}`"))?;
         let text = std::str::from_utf8(&bytes).context("a kept scraper file is not UTF-8")?;
         let scraper = Scraper::compile(name, text).map_err(|errors| anyhow!(faults_text(&key, &errors)))?;
         let mut old = lock(&self.old);
@@ -215,7 +224,8 @@ impl Loaded {
         self.by_id.clear();
         for builtin in [false, true] {
             for (name, entry) in self.by_name.iter().filter(|(_, e)| e.changed.is_none() == builtin) {
-                let ids = std::iter::once(entry.scraper.dataset_id()).chain(entry.scraper.aliases().iter().map(String::as_str));
+                let ids = std::iter::once(entry.scraper.dataset_id())
+                    .chain(entry.scraper.aliases().iter().map(String::as_str));
                 for id in ids {
                     self.by_id.entry(id.to_owned()).or_insert_with(|| name.clone());
                 }

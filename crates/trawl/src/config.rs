@@ -180,8 +180,11 @@ impl Layers {
 
     /// Environment variables: `TRAWL_FETCH_HOST_DELAY_MS` is `fetch.host_delay_ms`.
     pub fn environment(&mut self, variables: impl Iterator<Item = (String, String)>) {
-        let names: BTreeMap<String, String> =
-            self.values.keys().map(|name| (format!("{PREFIX}{}", name.replace('.', "_").to_uppercase()), name.clone())).collect();
+        let names: BTreeMap<String, String> = self
+            .values
+            .keys()
+            .map(|name| (format!("{PREFIX}{}", name.replace('.', "_").to_uppercase()), name.clone()))
+            .collect();
         for (variable, text) in variables {
             if !variable.starts_with(PREFIX) || NOT_SETTINGS.contains(&variable.as_str()) {
                 continue;
@@ -191,7 +194,9 @@ impl Layers {
                     let name = name.clone();
                     self.word(&name, &text, "environment", &variable);
                 }
-                None => self.faults.push(format!("`{variable}` is no setting{}", suggestion(&variable, names.keys()))),
+                None => self
+                    .faults
+                    .push(format!("`{variable}` is no setting{}", suggestion(&variable, names.keys()))),
             }
         }
     }
@@ -212,7 +217,11 @@ impl Layers {
             },
             Some(Value::Array(_)) => {
                 // A TOML list, or words between commas.
-                let list = text.trim().starts_with('[').then(|| format!("x = {text}").parse::<Table>().ok()?.remove("x")).flatten();
+                let list = text
+                    .trim()
+                    .starts_with('[')
+                    .then(|| format!("x = {text}").parse::<Table>().ok()?.remove("x"))
+                    .flatten();
                 list.or_else(|| {
                     let words = text.split(',').map(str::trim).filter(|w| !w.is_empty());
                     Some(Value::Array(words.map(|w| Value::String(w.to_owned())).collect()))
@@ -230,10 +239,17 @@ impl Layers {
         match self.values.get_mut(name) {
             Some(slot) if slot.0.same_type(&value) => *slot = (value, layer),
             Some(slot) => {
-                let fault = format!("{place}: `{name}` should be of type {}, not {}", slot.0.type_str(), value.type_str());
+                let fault = format!(
+                    "{place}: `{name}` should be of type {}, not {}",
+                    slot.0.type_str(),
+                    value.type_str()
+                );
                 self.faults.push(fault);
             }
-            None => self.faults.push(format!("{place}: there is no setting `{name}`{}", suggestion(name, self.values.keys()))),
+            None => self.faults.push(format!(
+                "{place}: there is no setting `{name}`{}",
+                suggestion(name, self.values.keys())
+            )),
         }
     }
 
@@ -245,7 +261,9 @@ impl Layers {
             match name.split_once('.') {
                 None => drop(root.insert(name.clone(), value.clone())),
                 Some((section, key)) => {
-                    if let Value::Table(table) = root.entry(section).or_insert_with(|| Value::Table(Table::new())) {
+                    if let Value::Table(table) =
+                        root.entry(section).or_insert_with(|| Value::Table(Table::new()))
+                    {
                         table.insert(key.to_owned(), value.clone());
                     }
                 }
@@ -270,7 +288,8 @@ impl Layers {
         self.values
             .iter()
             .map(|(name, (value, layer))| {
-                let shown = if secret(name) && !empty(value) { "\"***\"".to_owned() } else { value.to_string() };
+                let shown =
+                    if secret(name) && !empty(value) { "\"***\"".to_owned() } else { value.to_string() };
                 format!("{name} = {shown}  # {layer}\n")
             })
             .collect()
@@ -284,8 +303,14 @@ impl Config {
                 faults.push(fault.to_owned());
             }
         };
-        need(self.database == "sqlite", "`database` should be \"sqlite\": PostgreSQL is not available in this version");
-        need(self.storage == "file", "`storage` should be \"file\": object stores are not available in this version");
+        need(
+            self.database == "sqlite",
+            "`database` should be \"sqlite\": PostgreSQL is not available in this version",
+        );
+        need(
+            self.storage == "file",
+            "`storage` should be \"file\": object stores are not available in this version",
+        );
         need(self.tls.cert.is_empty() == self.tls.key.is_empty(), "`tls.cert` and `tls.key` go together");
         need(self.worker.jobs > 0, "`worker.jobs` should be at least 1");
         need(self.worker.express_jobs > 0, "`worker.express_jobs` should be at least 1");
@@ -316,7 +341,9 @@ fn flatten(prefix: &str, table: Table, put: &mut impl FnMut(String, Value)) {
 /// `, did you mean …?` for the nearest known name.
 fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
     let near = known.map(|k| (distance(name, k), k)).min();
-    near.filter(|(d, k)| *d <= 1 + k.len() / 4).map(|(_, k)| format!("; did you mean `{k}`?")).unwrap_or_default()
+    near.filter(|(d, k)| *d <= 1 + k.len() / 4)
+        .map(|(_, k)| format!("; did you mean `{k}`?"))
+        .unwrap_or_default()
 }
 
 /// Levenshtein's.
@@ -376,7 +403,12 @@ mod tests {
         let mut layers = env(&[("TRAWL_FETCH_HOST_DELAY", "5"), ("TRAWL_SHUTDOWN_SECS", "soon")]);
         layers.file("f.toml", "lisen = \"x\"\n[worker]\njobs = 0\n");
         let faults = layers.build().unwrap_err().join("\n");
-        for part in ["TRAWL_FETCH_HOST_DELAY_MS", "`soon` is not of the type", "did you mean `listen`", "`worker.jobs` should be"] {
+        for part in [
+            "TRAWL_FETCH_HOST_DELAY_MS",
+            "`soon` is not of the type",
+            "did you mean `listen`",
+            "`worker.jobs` should be",
+        ] {
             assert!(faults.contains(part), "{part} not in {faults}");
         }
     }

@@ -20,7 +20,7 @@ pub fn source(store: Arc<dyn Store>, fetcher: Arc<HttpFetcher>) -> Source {
 
 async fn text(store: &dyn Store, fetcher: &HttpFetcher) -> String {
     let mut out = String::new();
-    let mut head = |out: &mut String, name: &str, kind: &str, help: &str| {
+    let head = |out: &mut String, name: &str, kind: &str, help: &str| {
         let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     };
     match store.gauges().await {
@@ -36,11 +36,17 @@ async fn text(store: &dyn Store, fetcher: &HttpFetcher) -> String {
             for (state, n) in &gauges.deliveries {
                 let _ = writeln!(out, "trawl_deliveries{{state=\"{state}\"}} {n}");
             }
-            let _ = writeln!(out, "# HELP trawl_store_up The store answers.\n# TYPE trawl_store_up gauge\ntrawl_store_up 1");
+            let _ = writeln!(
+                out,
+                "# HELP trawl_store_up The store answers.\n# TYPE trawl_store_up gauge\ntrawl_store_up 1"
+            );
         }
         Err(error) => {
             tracing::warn!(%error, "the store gave no numbers");
-            let _ = writeln!(out, "# HELP trawl_store_up The store answers.\n# TYPE trawl_store_up gauge\ntrawl_store_up 0");
+            let _ = writeln!(
+                out,
+                "# HELP trawl_store_up The store answers.\n# TYPE trawl_store_up gauge\ntrawl_store_up 0"
+            );
         }
     }
     let stats = fetcher.stats();

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use extract::Scraper;
 use format::{FormatError, Shape, Writer};
 use futures_util::Stream;
-use model::{Door, Format, Segment, Snapshot, SnapshotState};
+use model::{Door, Format, Segment, Snapshot};
 use std::io::Write;
 use std::sync::Arc;
 use store::{Bucket, Content, Registered, Store};
@@ -80,7 +80,12 @@ impl Rows {
 
     /// The shape for a format: for CSV the header, which is the output schema (or `custom_output_fields`), then
     /// `timestamp`, `input` …, then keys seen beyond it; `error` and `error_code` if errors are included.
-    pub fn shape(snapshot: &Snapshot, scraper: Option<&Scraper>, format: Format, formula_guard: bool) -> Shape {
+    pub fn shape(
+        snapshot: &Snapshot,
+        scraper: Option<&Scraper>,
+        format: Format,
+        formula_guard: bool,
+    ) -> Shape {
         match format {
             Format::Json => Shape::Json,
             Format::Ndjson | Format::Jsonl => Shape::Ndjson,
@@ -97,8 +102,14 @@ impl Rows {
         range: Range,
     ) -> impl Stream<Item = Result<Bytes, RowsError>> + Send + Sync + Unpin + 'static {
         let (send, mut receive) = mpsc::channel(AHEAD);
-        let mut reader =
-            Reader { rows: self.clone(), snapshot: snapshot.clone(), range, writer: Writer::new(shape, gzip), out: Vec::new(), send };
+        let mut reader = Reader {
+            rows: self.clone(),
+            snapshot: snapshot.clone(),
+            range,
+            writer: Writer::new(shape, gzip),
+            out: Vec::new(),
+            send,
+        };
         tokio::spawn(async move {
             match reader.read().await {
                 Ok(()) => reader.close().await,
@@ -189,7 +200,8 @@ impl Reader {
                 self.lines(segment, 0, segment.record_bytes, start, segment.records).await?;
                 if with_errors {
                     let first = start + segment.records;
-                    self.lines(segment, segment.record_bytes, segment.error_bytes, first, segment.errors).await?;
+                    self.lines(segment, segment.record_bytes, segment.error_bytes, first, segment.errors)
+                        .await?;
                 }
             }
             Content::Aborted { errors } if with_errors && start + errors > self.range.first => {
@@ -208,13 +220,21 @@ impl Reader {
     }
 
     /// The lines of one part of a segment: rows `first..first + count` of the snapshot.
-    async fn lines(&mut self, segment: &Segment, from: u64, len: u64, first: u64, count: u64) -> Result<(), RowsError> {
+    async fn lines(
+        &mut self,
+        segment: &Segment,
+        from: u64,
+        len: u64,
+        first: u64,
+        count: u64,
+    ) -> Result<(), RowsError> {
         if count == 0 || first + count <= self.range.first || first >= self.range.end() {
             return Ok(());
         }
         let whole = self.range.first <= first && first + count <= self.range.end();
         let mut row = first;
-        let mut unpacked = zstd::stream::write::Decoder::new(Vec::new()).map_err(|e| RowsError::Damaged(e.to_string()))?;
+        let mut unpacked =
+            zstd::stream::write::Decoder::new(Vec::new()).map_err(|e| RowsError::Damaged(e.to_string()))?;
         let mut at = 0;
         while at < len {
             let take = (len - at).min(PIECE as u64);
@@ -236,7 +256,11 @@ impl Reader {
                 }
             }
         }
-        if unpacked.get_ref().is_empty() { Ok(()) } else { Err(RowsError::Damaged(format!("{} ends within a row", segment.key))) }
+        if unpacked.get_ref().is_empty() {
+            Ok(())
+        } else {
+            Err(RowsError::Damaged(format!("{} ends within a row", segment.key)))
+        }
     }
 
     /// Those of the lines that lie in the range; gives the number of the next row.

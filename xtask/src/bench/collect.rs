@@ -24,7 +24,8 @@ fn run_once(address: &str, data: &PathBuf) -> Result<(f64, f64, f64, usize)> {
     let rows: Vec<String> = (0..PAGES).map(|n| format!(r#"{{"url":"http://{address}/p/{n}"}}"#)).collect();
     let body = format!("[{}]", rows.join(","));
     let (cpu, began) = (server.cpu_secs()?, Instant::now());
-    let (id, progress) = caller.job("dataset_id=demo_shop&include_errors=true", "application/json", body.as_bytes())?;
+    let (id, progress) =
+        caller.job("dataset_id=demo_shop&include_errors=true", "application/json", body.as_bytes())?;
     let wall = began.elapsed().as_secs_f64();
     let cpu = server.cpu_secs()? - cpu;
     let (_, peak) = server.memory_mib()?;
@@ -38,7 +39,8 @@ fn run_once(address: &str, data: &PathBuf) -> Result<(f64, f64, f64, usize)> {
 
 /// Records equal to the origin's own truth.
 fn check(caller: &mut Caller, id: &str) -> Result<usize> {
-    let truth = ask(Command::new(binary("site")).args(["--truth", &PAGES.to_string()])).context("the origin's truth")?;
+    let truth = ask(Command::new(binary("site")).args(["--truth", &PAGES.to_string()]))
+        .context("the origin's truth")?;
     let mut wanted = HashMap::new();
     for line in truth.lines() {
         let row: serde_json::Value = serde_json::from_str(line)?;
@@ -50,9 +52,10 @@ fn check(caller: &mut Caller, id: &str) -> Result<usize> {
         let row: serde_json::Value = serde_json::from_slice(line)?;
         let url = row["url"].as_str().unwrap_or_default();
         let path = url.find("/p/").map_or("", |at| &url[at..]);
-        let same = wanted.get(path).and_then(|w| w.as_object()).is_some_and(|want| {
-            want.iter().all(|(key, value)| key == "url" || row[key] == *value)
-        });
+        let same = wanted
+            .get(path)
+            .and_then(|w| w.as_object())
+            .is_some_and(|want| want.iter().all(|(key, value)| key == "url" || row[key] == *value));
         right += usize::from(same);
     }
     Ok(right)
@@ -65,7 +68,11 @@ pub(super) fn run() -> Result<()> {
     for _ in 0..ROUNDS {
         let folder = Folder::new("collect")?;
         let (wall, cpu, peak, right) = run_once(&origin.address, &folder.0)?;
-        println!("     trawl   {:6.0} pages/s {:6.0} pages/cpu-s, peak {peak:.0} MiB, {right}/{PAGES} right", PAGES as f64 / wall, PAGES as f64 / cpu);
+        println!(
+            "     trawl   {:6.0} pages/s {:6.0} pages/cpu-s, peak {peak:.0} MiB, {right}/{PAGES} right",
+            PAGES as f64 / wall,
+            PAGES as f64 / cpu
+        );
         ours.push(PAGES as f64 / cpu);
         walls.push(PAGES as f64 / wall);
         peaks.push(peak);
@@ -82,7 +89,12 @@ pub(super) fn run() -> Result<()> {
         println!("     Scrapy was left out: a Python environment could not be made");
     } else {
         let ratio = ours / median(&mut theirs);
-        figure("collect: times Scrapy's pages per CPU second", &format!("{ratio:.1}"), "at least 5", ratio >= 5.0);
+        figure(
+            "collect: times Scrapy's pages per CPU second",
+            &format!("{ratio:.1}"),
+            "at least 5",
+            ratio >= 5.0,
+        );
     }
     figure("collect: most memory, MiB", &format!("{peak:.0}"), "at most 120", peak <= 120.0);
     Ok(())
@@ -95,7 +107,10 @@ fn scrapy() -> Option<PathBuf> {
     if ask(Command::new(&python).args(["-c", "import scrapy"])).is_none() {
         shell::run(Command::new("python3").args(["-m", "venv"]).arg(&home)).ok()?;
         let list = root().join("bench/requirements.txt");
-        shell::run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(list)).ok()?;
+        shell::run(
+            Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(list),
+        )
+        .ok()?;
     }
     Some(python)
 }
@@ -109,7 +124,13 @@ fn scrapy_once(python: &PathBuf, address: &str) -> Result<f64> {
                    u=resource.getrusage(resource.RUSAGE_CHILDREN)\nprint(u.ru_utime+u.ru_stime)";
     let mut command = Command::new("taskset");
     command.args(["-c", &SERVER_CORE.to_string()]).arg(python).args(["-c", measure]).arg(python).arg(script);
-    command.args([&PEER_PAGES.to_string(), &out.to_string_lossy(), "64", "asyncio", &format!("http://{address}")]);
+    command.args([
+        &PEER_PAGES.to_string(),
+        &out.to_string_lossy(),
+        "64",
+        "asyncio",
+        &format!("http://{address}"),
+    ]);
     let secs: f64 = ask(&mut command).context("Scrapy failed")?.trim().parse()?;
     Ok(PEER_PAGES as f64 / secs)
 }

@@ -14,7 +14,9 @@ pub(super) fn run() -> Result<()> {
     let folder = Folder::new("download")?;
     let server = Running::server(None, &folder.0, &["fetch.host_concurrency=64"])?;
     let mut caller = Caller::new(&server.address, TOKEN)?;
-    let rows: Vec<String> = (0..PAGES).map(|n| format!(r#"{{"url":"http://{}/p/{}?n={n}"}}"#, origin.address, n % 2_000)).collect();
+    let rows: Vec<String> = (0..PAGES)
+        .map(|n| format!(r#"{{"url":"http://{}/p/{}?n={n}"}}"#, origin.address, n % 2_000))
+        .collect();
     let body = format!("[{}]", rows.join(","));
     let query = "dataset_id=web_page&custom_output_fields=url|page_html";
     let (id, _) = caller.job(query, "application/json", body.as_bytes())?;
@@ -35,9 +37,24 @@ pub(super) fn run() -> Result<()> {
         let first = answer.first_byte.as_secs_f64() * 1e3;
         let size = answer.bytes as f64 / 1e9;
         let bar = if format == "ndjson" { "at least 300" } else { "-" };
-        figure(&format!("download: MB/s, {format}, {size:.2} GB"), &format!("{rate:.0}"), bar, format != "ndjson" || rate >= 300.0);
-        figure(&format!("download: first byte, {format}, ms"), &format!("{first:.1}"), "at most 50", first <= 50.0);
-        figure(&format!("download: most memory, {format}, MiB"), &format!("{peak:.0}"), "at most 200", peak <= 200.0);
+        figure(
+            &format!("download: MB/s, {format}, {size:.2} GB"),
+            &format!("{rate:.0}"),
+            bar,
+            format != "ndjson" || rate >= 300.0,
+        );
+        figure(
+            &format!("download: first byte, {format}, ms"),
+            &format!("{first:.1}"),
+            "at most 50",
+            first <= 50.0,
+        );
+        figure(
+            &format!("download: most memory, {format}, MiB"),
+            &format!("{peak:.0}"),
+            "at most 200",
+            peak <= 200.0,
+        );
     }
     Ok(())
 }

@@ -34,7 +34,11 @@ impl Caller {
         let stream = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(120)))?;
-        Ok(Self { address: address.to_owned(), token: token.to_owned(), stream: BufReader::with_capacity(1 << 18, stream) })
+        Ok(Self {
+            address: address.to_owned(),
+            token: token.to_owned(),
+            stream: BufReader::with_capacity(1 << 18, stream),
+        })
     }
 
     pub(super) fn get(&mut self, path: &str) -> Result<Answer> {
@@ -50,8 +54,18 @@ impl Caller {
         self.ask("POST", path, content_type, body, true)
     }
 
-    fn ask(&mut self, method: &str, path: &str, content_type: &str, body: &[u8], keep: bool) -> Result<Answer> {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n", self.address, self.token);
+    fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: &[u8],
+        keep: bool,
+    ) -> Result<Answer> {
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n",
+            self.address, self.token
+        );
         if method == "POST" {
             head.push_str(&format!("content-type: {content_type}\r\ncontent-length: {}\r\n", body.len()));
         }
@@ -76,7 +90,8 @@ impl Caller {
         if chunked {
             loop {
                 let size = self.line()?;
-                let size = u64::from_str_radix(size.split(';').next().unwrap_or_default().trim(), 16).context("chunk size")?;
+                let size = u64::from_str_radix(size.split(';').next().unwrap_or_default().trim(), 16)
+                    .context("chunk size")?;
                 self.take(size, &mut answer, keep, asked)?;
                 self.line()?;
                 if size == 0 {
@@ -119,7 +134,12 @@ impl Caller {
     }
 
     /// Triggers and waits for the end; gives the snapshot's id and its last progress.
-    pub(super) fn job(&mut self, query: &str, content_type: &str, body: &[u8]) -> Result<(String, serde_json::Value)> {
+    pub(super) fn job(
+        &mut self,
+        query: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> Result<(String, serde_json::Value)> {
         let id = self.trigger(query, content_type, body)?;
         loop {
             let progress = self.get(&format!("/datasets/v3/progress/{id}?wait=30"))?.json()?;
@@ -134,6 +154,9 @@ impl Caller {
     pub(super) fn trigger(&mut self, query: &str, content_type: &str, body: &[u8]) -> Result<String> {
         let answer = self.post(&format!("/datasets/v3/trigger?{query}"), content_type, body)?;
         let json = answer.json()?;
-        json["snapshot_id"].as_str().map(str::to_owned).with_context(|| format!("trigger answered {}: {json}", answer.status))
+        json["snapshot_id"]
+            .as_str()
+            .map(str::to_owned)
+            .with_context(|| format!("trigger answered {}: {json}", answer.status))
     }
 }

@@ -34,7 +34,12 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts a program on `core`, and waits until it says where it listens.
-    pub(super) fn start(core: Option<u32>, program: &PathBuf, args: &[&str], env: &[(&str, &str)]) -> Result<Self> {
+    pub(super) fn start(
+        core: Option<u32>,
+        program: &PathBuf,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) -> Result<Self> {
         let mut command = match core {
             Some(core) => {
                 let mut command = Command::new("taskset");
@@ -43,7 +48,12 @@ impl Running {
             }
             None => Command::new(program),
         };
-        command.args(args).envs(env.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .args(args)
+            .envs(env.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         let started = Instant::now();
         let mut child = command.spawn().with_context(|| format!("starting {}", program.display()))?;
         let mut lines = BufReader::new(child.stderr.take().context("standard error")?);
@@ -54,7 +64,8 @@ impl Running {
                 bail!("{} ended before it listened:\n{said}", program.display());
             }
             if let Some((_, address)) = line.split_once("listening on http://") {
-                let address = address.split_whitespace().next().unwrap_or_default().trim_end_matches('/').to_owned();
+                let address =
+                    address.split_whitespace().next().unwrap_or_default().trim_end_matches('/').to_owned();
                 let ready_after = started.elapsed();
                 // The rest is read and dropped, so that the program never waits for a full pipe.
                 std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));

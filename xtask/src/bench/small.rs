@@ -19,7 +19,12 @@ pub(super) fn run() -> Result<()> {
         server.stop()?;
     }
     let start = median(&mut starts);
-    figure("start to `listening` on an existing folder, ms", &format!("{start:.0}"), "under 100", start < 100.0);
+    figure(
+        "start to `listening` on an existing folder, ms",
+        &format!("{start:.0}"),
+        "under 100",
+        start < 100.0,
+    );
     let server = Running::server(None, &folder.0, &[])?;
     std::thread::sleep(Duration::from_secs(3));
     let (now, _) = server.memory_mib()?;
@@ -38,11 +43,21 @@ pub(super) fn sync() -> Result<()> {
     let direct = direct(&origin.address)?;
     let alone = calls(&mut caller, &origin.address)?;
     figure("sync: one page directly (fetch + extract), ms", &format!("{direct:.1}"), "-", true);
-    figure("sync: one page by scrape, ms more than directly", &format!("{:.1}", alone - direct), "at most 10", alone - direct <= 10.0);
+    figure(
+        "sync: one page by scrape, ms more than directly",
+        &format!("{:.1}", alone - direct),
+        "at most 10",
+        alone - direct <= 10.0,
+    );
     let mut body = String::from("[");
     for n in 0..1_000_000 {
         body.push_str(if n > 0 { "," } else { "" });
-        body.push_str(&format!(r#"{{"url":"http://127.0.0.{}:{}/p/{}?n={n}"}}"#, 2 + n % 15, port(&origin.address), n % 1_000));
+        body.push_str(&format!(
+            r#"{{"url":"http://127.0.0.{}:{}/p/{}?n={n}"}}"#,
+            2 + n % 15,
+            port(&origin.address),
+            n % 1_000
+        ));
     }
     body.push(']');
     caller.trigger("dataset_id=demo_shop", "application/json", body.as_bytes())?;
@@ -50,7 +65,12 @@ pub(super) fn sync() -> Result<()> {
     std::thread::sleep(Duration::from_secs(2));
     let beside = calls(&mut caller, &origin.address)?;
     let more = beside - direct;
-    figure("sync: the same while a million-input job runs", &format!("{more:.1}"), "at most 10", more <= 10.0);
+    figure(
+        "sync: the same while a million-input job runs",
+        &format!("{more:.1}"),
+        "at most 10",
+        more <= 10.0,
+    );
     Ok(())
 }
 
@@ -64,7 +84,11 @@ fn calls(caller: &mut Caller, origin: &str) -> Result<f64> {
     for n in 0..CALLS {
         let body = format!(r#"[{{"url":"http://{origin}/p/{n}"}}]"#);
         let began = Instant::now();
-        let answer = caller.post("/datasets/v3/scrape?dataset_id=demo_shop&format=json", "application/json", body.as_bytes())?;
+        let answer = caller.post(
+            "/datasets/v3/scrape?dataset_id=demo_shop&format=json",
+            "application/json",
+            body.as_bytes(),
+        )?;
         times.push(began.elapsed().as_secs_f64() * 1e3);
         if answer.status != 200 || answer.json()?.as_array().map(Vec::len) != Some(1) {
             bail!("scrape answered {}", answer.status);

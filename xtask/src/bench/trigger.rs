@@ -41,8 +41,18 @@ fn accept(name: &str, content_type: &str) -> Result<()> {
     caller.trigger("dataset_id=demo_shop", content_type, &body)?;
     let rate = INPUTS as f64 / began.elapsed().as_secs_f64();
     let (_, peak) = server.memory_mib()?;
-    figure(&format!("trigger: inputs/s until the 200, {name}"), &format!("{rate:.0}"), "at least 200000", rate >= 200_000.0);
-    figure(&format!("trigger: most memory, {name}, MiB"), &format!("{peak:.0}"), "at most 256", peak <= 256.0);
+    figure(
+        &format!("trigger: inputs/s until the 200, {name}"),
+        &format!("{rate:.0}"),
+        "at least 200000",
+        rate >= 200_000.0,
+    );
+    figure(
+        &format!("trigger: most memory, {name}, MiB"),
+        &format!("{peak:.0}"),
+        "at most 256",
+        peak <= 256.0,
+    );
     Ok(())
 }
 
@@ -59,7 +69,11 @@ fn flat() -> Result<()> {
         body.push_str(&format!(r#"{{"url":"http://{}/json/{}?n={n}"}}"#, origin.address, n % 1_000));
     }
     body.push(']');
-    let id = caller.trigger("dataset_id=demo_shop_json&include_errors=true", "application/json", body.as_bytes())?;
+    let id = caller.trigger(
+        "dataset_id=demo_shop_json&include_errors=true",
+        "application/json",
+        body.as_bytes(),
+    )?;
     drop(body);
     let (mut marks, began, cpu_began) = (Vec::new(), Instant::now(), server.cpu_secs()?);
     loop {
@@ -77,10 +91,29 @@ fn flat() -> Result<()> {
     let (_, peak) = server.memory_mib()?;
     if let [first, .., before, last] = marks[..] {
         let (wall, cpu) = ((last.0 - before.0) / first.0, (last.1 - before.1) / first.1);
-        println!("     {:.0} pages/s in the first tenth, {:.0} in the last", INPUTS as f64 / 10.0 / first.0, INPUTS as f64 / 10.0 / (last.0 - before.0));
-        figure("flat: last tenth / first tenth, CPU per page", &format!("{cpu:.2}"), "at most 1.1 (noise)", cpu <= 1.1);
-        figure("flat: last tenth / first tenth, time per page", &format!("{wall:.2}"), "at most 1.1 (noise)", wall <= 1.1);
-        figure("flat: most memory over a million inputs, MiB", &format!("{peak:.0}"), "at most 256", peak <= 256.0);
+        println!(
+            "     {:.0} pages/s in the first tenth, {:.0} in the last",
+            INPUTS as f64 / 10.0 / first.0,
+            INPUTS as f64 / 10.0 / (last.0 - before.0)
+        );
+        figure(
+            "flat: last tenth / first tenth, CPU per page",
+            &format!("{cpu:.2}"),
+            "at most 1.1 (noise)",
+            cpu <= 1.1,
+        );
+        figure(
+            "flat: last tenth / first tenth, time per page",
+            &format!("{wall:.2}"),
+            "at most 1.1 (noise)",
+            wall <= 1.1,
+        );
+        figure(
+            "flat: most memory over a million inputs, MiB",
+            &format!("{peak:.0}"),
+            "at most 256",
+            peak <= 256.0,
+        );
     }
     Ok(())
 }

@@ -90,7 +90,10 @@ fn target(table: &Table<'_>, inputs: &[InputSpec]) -> Option<Target> {
     let Some(item) = table.get("url") else {
         let index = inputs.iter().position(|i| i.kind == InputType::Url && i.required);
         if index.is_none() && !inputs.is_empty() {
-            table.missing("url", "a template such as \"https://site/search?q={keyword}\", or a required input of type url");
+            table.missing(
+                "url",
+                "a template such as \"https://site/search?q={keyword}\", or a required input of type url",
+            );
         }
         return index.map(Target::Input);
     };
@@ -105,7 +108,9 @@ fn target(table: &Table<'_>, inputs: &[InputSpec]) -> Option<Target> {
     let known: Vec<&str> = inputs.iter().map(|i| i.name.as_str()).collect();
     for name in template.names() {
         if !known.contains(&name) {
-            let hint = super::reader::nearest(name, &known).map(|k| format!("; did you mean `{k}`?")).unwrap_or_default();
+            let hint = super::reader::nearest(name, &known)
+                .map(|k| format!("; did you mean `{k}`?"))
+                .unwrap_or_default();
             table.errors.at(item.at, format!("`{{{name}}}` is not an input of this door{hint}"));
         }
     }
@@ -114,7 +119,9 @@ fn target(table: &Table<'_>, inputs: &[InputSpec]) -> Option<Target> {
         .filter_map(|scheme| template.prefix().strip_prefix(scheme))
         .any(|rest| !rest.is_empty() && !rest.starts_with('/'));
     if !absolute && !template.begins_with_url() {
-        table.errors.at(item.at, "`url` must begin with http://, https:// and a host, or with an input as {+name}");
+        table
+            .errors
+            .at(item.at, "`url` must begin with http://, https:// and a host, or with an input as {+name}");
     }
     Some(Target::Template(template))
 }
@@ -132,7 +139,10 @@ fn input(name: &str, item: Item<'_>, owner: &Table<'_>) -> Option<InputSpec> {
         required: table.boolean("required").unwrap_or(false),
         description: table.text("description").unwrap_or_default().to_owned(),
         pattern: table.get("pattern").and_then(|item| pattern(item, "`pattern`", &table)),
-        choices: table.get("enum").map(|item| item.elements().iter().map(Item::json).collect()).unwrap_or_default(),
+        choices: table
+            .get("enum")
+            .map(|item| item.elements().iter().map(Item::json).collect())
+            .unwrap_or_default(),
         minimum: table.number("minimum"),
         maximum: table.number("maximum"),
         default: table.get("default").map(|item| item.json()),

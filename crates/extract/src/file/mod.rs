@@ -93,7 +93,9 @@ fn whole(file: &Table<'_>) -> Option<Spec> {
 
 /// Ids stand in URLs, CSV cells and file names.
 fn bad_id(id: &str) -> Option<String> {
-    let fits = !id.is_empty() && id.len() <= 128 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+    let fits = !id.is_empty()
+        && id.len() <= 128
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
     (!fits).then(|| format!("`{id}` is not an id: letters, digits, `_`, `-` and `.` only"))
 }
 
@@ -124,5 +126,13 @@ fn fetch_needs(file: &Table<'_>) -> (model::Needs, Vec<(String, String)>) {
 }
 
 /// Headers that say how bytes travel: a scraper that sets one breaks the connection for others.
-const FETCHER_OWNS: &[&str] =
-    &["host", "connection", "content-length", "transfer-encoding", "accept-encoding", "te", "upgrade", "proxy-authorization"];
+const FETCHER_OWNS: &[&str] = &[
+    "host",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "accept-encoding",
+    "te",
+    "upgrade",
+    "proxy-authorization",
+];

@@ -23,7 +23,9 @@ fn page(name: &str, item: Item<'_>, file: &Table<'_>, names: &[&str], schema: &S
         None | Some("html") => Format::Html,
         Some("json") => Format::Json,
         Some("xml") => {
-            table.errors.at(table.at, "`format = \"xml\"` is not supported yet; a sitemap can be read as \"html\"");
+            table
+                .errors
+                .at(table.at, "`format = \"xml\"` is not supported yet; a sitemap can be read as \"html\"");
             Format::Html
         }
         Some(_) => {
@@ -35,7 +37,9 @@ fn page(name: &str, item: Item<'_>, file: &Table<'_>, names: &[&str], schema: &S
     let rows = sources(&table, "records");
     let has_rows = table.has("records");
     if record && has_rows {
-        table.errors.at(table.at, "a page is one record (`record = true`) or a list of them (`records`), not both");
+        table
+            .errors
+            .at(table.at, "a page is one record (`record = true`) or a list of them (`records`), not both");
     }
     let yields = match (record, has_rows) {
         (_, true) => Yield::Rows(rows),

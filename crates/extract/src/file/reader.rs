@@ -138,9 +138,7 @@ impl<'a> Item<'a> {
 fn json(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::String(text.as_ref().to_owned()),
-        DeValue::Integer(n) => {
-            i64::from_str_radix(n.as_str(), n.radix()).map_or(Value::Null, Value::from)
-        }
+        DeValue::Integer(n) => i64::from_str_radix(n.as_str(), n.radix()).map_or(Value::Null, Value::from),
         DeValue::Float(n) => n.as_str().parse::<f64>().map_or(Value::Null, Value::from),
         DeValue::Boolean(b) => Value::Bool(*b),
         DeValue::Datetime(at) => Value::String(at.to_string()),
@@ -254,12 +252,11 @@ impl<'a> Table<'a> {
         match item.value {
             DeValue::Table(table) => entries_of(table)
                 .into_iter()
-                .map(|(name, value)| {
-                    (name.get_ref().as_ref(), name.span().start, Item::of(value))
-                })
+                .map(|(name, value)| (name.get_ref().as_ref(), name.span().start, Item::of(value)))
                 .collect(),
             _ => {
-                self.errors.at(item.at, format!("`{key}` must be a table of named tables, not {}", item.kind()));
+                self.errors
+                    .at(item.at, format!("`{key}` must be a table of named tables, not {}", item.kind()));
                 Vec::new()
             }
         }

@@ -34,8 +34,12 @@ pub(super) fn one(item: Item<'_>, owner: &Table<'_>) -> Option<Source> {
         origins.push(("microdata", item_path(item, "`microdata`", &table).map(Origin::Microdata)));
     }
     if let Some(item) = table.get("meta") {
-        let names: Vec<String> =
-            item.elements().iter().filter_map(|e| e.text("`meta`", table.errors)).map(str::to_lowercase).collect();
+        let names: Vec<String> = item
+            .elements()
+            .iter()
+            .filter_map(|e| e.text("`meta`", table.errors))
+            .map(str::to_lowercase)
+            .collect();
         origins.push(("meta", Some(Origin::Meta(names))));
     }
     if let Some(item) = table.get("const") {
@@ -73,7 +77,8 @@ pub(super) fn one(item: Item<'_>, owner: &Table<'_>) -> Option<Source> {
         1 => (origins.pop()?.1?, regex),
         _ => {
             let names: Vec<&str> = origins.iter().map(|(name, _)| *name).collect();
-            let message = format!("a source has one place to look, not {}; write several sources", names.join(" and "));
+            let message =
+                format!("a source has one place to look, not {}; write several sources", names.join(" and "));
             table.errors.at(table.at, message);
             return None;
         }
@@ -88,7 +93,8 @@ pub(super) fn pattern(item: Item<'_>, what: &str, table: &Table<'_>) -> Option<R
         Ok(regex) => Some(regex),
         Err(error) => {
             let last = error.to_string();
-            let reason = last.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
+            let reason =
+                last.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
             table.errors.at(item.at, format!("{what} is not a regular expression: {reason}"));
             None
         }
@@ -172,10 +178,12 @@ fn json(item: Item<'_>, table: &Table<'_>) -> Option<Origin> {
 fn item_path(item: Item<'_>, what: &str, table: &Table<'_>) -> Option<ItemPath> {
     let text = item.text(what, table.errors)?;
     let mut parts = text.split('.').map(str::trim);
-    let types: Vec<String> = parts.next().unwrap_or_default().split('|').map(|t| t.trim().to_owned()).collect();
+    let types: Vec<String> =
+        parts.next().unwrap_or_default().split('|').map(|t| t.trim().to_owned()).collect();
     let path: Vec<String> = parts.map(str::to_owned).collect();
     if types.iter().any(String::is_empty) || path.iter().any(String::is_empty) {
-        let message = format!("{what} is `Type.property.property` (`A|B` for either type, `*` for any), not `{text}`");
+        let message =
+            format!("{what} is `Type.property.property` (`A|B` for either type, `*` for any), not `{text}`");
         table.errors.at(item.at, message);
         return None;
     }

@@ -27,13 +27,19 @@ impl<'p> Reader<'p> {
             Scalar::Markdown => self.as_markdown(raw),
             Scalar::Json => self.as_json(raw),
             Scalar::Url => {
-                let reference = self.reference(&raw, &["href", "src", "content", "data-href"], &["url", "@id", "contentUrl"])?;
-                let url = address::resolve(self.base(), &reference).ok_or_else(|| misfit("a url", &reference))?;
+                let reference = self.reference(
+                    &raw,
+                    &["href", "src", "content", "data-href"],
+                    &["url", "@id", "contentUrl"],
+                )?;
+                let url =
+                    address::resolve(self.base(), &reference).ok_or_else(|| misfit("a url", &reference))?;
                 Ok(Value::String(url.into()))
             }
             Scalar::Image => {
                 let reference = self.image(&raw)?;
-                let url = address::resolve(self.base(), &reference).ok_or_else(|| misfit("an image's url", &reference))?;
+                let url = address::resolve(self.base(), &reference)
+                    .ok_or_else(|| misfit("an image's url", &reference))?;
                 Ok(Value::String(url.into()))
             }
             Scalar::Number => self.number(&raw, "a number"),

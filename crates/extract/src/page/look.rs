@@ -145,7 +145,9 @@ impl<'p> Reader<'p> {
             Content::Images => Some(self.images()),
             Content::Metadata => Some(self.head().metadata(self.canonical())),
             Content::LdJson => (!self.ld().is_empty()).then(|| Value::Array(self.ld().to_vec())),
-            Content::Microdata => (!self.microdata().is_empty()).then(|| Value::Array(self.microdata().to_vec())),
+            Content::Microdata => {
+                (!self.microdata().is_empty()).then(|| Value::Array(self.microdata().to_vec()))
+            }
         }
     }
 
@@ -162,7 +164,9 @@ impl<'p> Reader<'p> {
         let mut seen = std::collections::HashSet::new();
         let mut out = Vec::new();
         for node in self.root().descendants().filter(|n| n.name() == "a") {
-            let Some(url) = node.attr("href").and_then(|href| address::resolve(self.base(), href)) else { continue };
+            let Some(url) = node.attr("href").and_then(|href| address::resolve(self.base(), href)) else {
+                continue;
+            };
             if out.len() >= limit::LIST_ITEMS || !seen.insert(url.clone()) {
                 continue;
             }
@@ -217,7 +221,12 @@ impl<'p> Reader<'p> {
     }
 }
 
-fn items<'p: 'r, 'r>(roots: &'p [Value], ids: &dyn Fn() -> &'r Ids<'p>, path: &ItemPath, many: bool) -> Vec<Raw<'p>> {
+fn items<'p: 'r, 'r>(
+    roots: &'p [Value],
+    ids: &dyn Fn() -> &'r Ids<'p>,
+    path: &ItemPath,
+    many: bool,
+) -> Vec<Raw<'p>> {
     structured::values(roots, ids, path, many).into_iter().map(Raw::Json).collect()
 }
 

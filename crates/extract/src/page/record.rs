@@ -5,8 +5,8 @@ use super::look::Raw;
 use super::parts::{Reader, Scope};
 use crate::limit;
 use crate::spec::{Field, Kind, Source};
-use serde_json::{Map, Value};
 use ::url::Url;
+use serde_json::{Map, Value};
 
 impl<'p> Reader<'p> {
     /// A record with every field, null where nothing fits. `begun` fills what this page does not know.

@@ -24,16 +24,20 @@ impl<'p> Head<'p> {
         for node in root.descendants() {
             match node.name() {
                 "meta" => {
-                    let name = ["property", "name", "itemprop", "http-equiv"].iter().find_map(|a| node.attr(a));
+                    let name =
+                        ["property", "name", "itemprop", "http-equiv"].iter().find_map(|a| node.attr(a));
                     if let (Some(name), Some(content)) = (name, node.attr("content")) {
                         head.metas.push((name.trim(), content.trim()));
                     }
                 }
                 "title" if head.title.is_none() && !node.is_foreign() => head.title = Some(node),
-                "html" if head.language.is_none() => head.language = node.attr("lang").or(node.attr("xml:lang")),
+                "html" if head.language.is_none() => {
+                    head.language = node.attr("lang").or(node.attr("xml:lang"))
+                }
                 "base" if head.base.is_none() => head.base = node.attr("href"),
                 "link" if head.canonical.is_none() => {
-                    let is = |rel: &str| rel.split_ascii_whitespace().any(|r| r.eq_ignore_ascii_case("canonical"));
+                    let is =
+                        |rel: &str| rel.split_ascii_whitespace().any(|r| r.eq_ignore_ascii_case("canonical"));
                     if node.attr("rel").is_some_and(is) {
                         head.canonical = node.attr("href");
                     }
@@ -89,7 +93,9 @@ impl<'p> Head<'p> {
                 None | Some(Value::Null) => {
                     out.insert(key, Value::String((*content).to_owned()));
                 }
-                Some(Value::Array(list)) if list.len() < 100 => list.push(Value::String((*content).to_owned())),
+                Some(Value::Array(list)) if list.len() < 100 => {
+                    list.push(Value::String((*content).to_owned()))
+                }
                 Some(Value::Array(_)) => {}
                 Some(first) if *first != **content => {
                     let both = vec![first.take(), Value::String((*content).to_owned())];

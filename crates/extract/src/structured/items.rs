@@ -40,7 +40,12 @@ fn walk<'p>(value: &'p Value, steps: &mut usize, visit: &mut impl FnMut(&'p Valu
 
 /// Values of a path. Without properties: every item of the types. With some: those of the first item that has any.
 /// `many` false stops at the first value.
-pub(crate) fn values<'p, 'r>(roots: &'p [Value], ids: &dyn Fn() -> &'r Ids<'p>, path: &ItemPath, many: bool) -> Vec<&'p Value>
+pub(crate) fn values<'p, 'r>(
+    roots: &'p [Value],
+    ids: &dyn Fn() -> &'r Ids<'p>,
+    path: &ItemPath,
+    many: bool,
+) -> Vec<&'p Value>
 where
     'p: 'r,
 {
@@ -86,13 +91,20 @@ fn resolved<'p: 'r, 'r>(value: &'p Value, ids: &dyn Fn() -> &'r Ids<'p>) -> &'p 
     let mut value = value;
     for _ in 0..REFERENCES {
         let Some(object) = value.as_object().filter(|o| o.len() == 1) else { break };
-        let Some(next) = object.get("@id").and_then(Value::as_str).and_then(|id| ids().get(id)) else { break };
+        let Some(next) = object.get("@id").and_then(Value::as_str).and_then(|id| ids().get(id)) else {
+            break;
+        };
         value = next;
     }
     value
 }
 
-fn follow<'p: 'r, 'r>(value: &'p Value, path: &[String], ids: &dyn Fn() -> &'r Ids<'p>, out: &mut Vec<&'p Value>) {
+fn follow<'p: 'r, 'r>(
+    value: &'p Value,
+    path: &[String],
+    ids: &dyn Fn() -> &'r Ids<'p>,
+    out: &mut Vec<&'p Value>,
+) {
     if out.len() >= limit::LIST_ITEMS {
         return;
     }
@@ -167,7 +179,8 @@ mod tests {
 
     #[test]
     fn circles_end_and_positions_sort() {
-        let circle = [json!({"@type": "A", "x": {"@id": "#1"}}), json!({"@id": "#1", "y": 1, "z": {"@id": "#1"}})];
+        let circle =
+            [json!({"@type": "A", "x": {"@id": "#1"}}), json!({"@id": "#1", "y": 1, "z": {"@id": "#1"}})];
         assert_eq!(get(&circle, "A.x.z.z.z.y"), json!([1]));
         let crumbs = [json!({"@type": "BreadcrumbList", "itemListElement": [
             {"position": 2, "name": "b"}, {"position": "1", "name": "a"}]})];

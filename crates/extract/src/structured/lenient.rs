@@ -27,7 +27,11 @@ pub(crate) fn parse(text: &str) -> Option<Value> {
 
 /// The first value of the text: what follows it (a second object, a semicolon) is left out.
 fn read(text: &str) -> Option<Value> {
-    serde_json::Deserializer::from_str(text).into_iter::<Value>().next()?.ok().filter(|v| v.is_object() || v.is_array())
+    serde_json::Deserializer::from_str(text)
+        .into_iter::<Value>()
+        .next()?
+        .ok()
+        .filter(|v| v.is_object() || v.is_array())
 }
 
 /// Without `<!-- -->`, `<![CDATA[ ]]>`, `//` before them, byte order marks and a last semicolon.
@@ -81,9 +85,7 @@ fn repair(text: &str) -> String {
                 in_string = true;
                 out.push('"');
             }
-            '/' if chars.peek() == Some(&'/') => {
-                while chars.next_if(|c| *c != '\n').is_some() {}
-            }
+            '/' if chars.peek() == Some(&'/') => while chars.next_if(|c| *c != '\n').is_some() {},
             '/' if chars.peek() == Some(&'*') => {
                 chars.next();
                 let mut star = false;

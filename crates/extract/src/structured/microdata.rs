@@ -134,7 +134,9 @@ fn property<'a>(
 /// The value of a property element (5.2.4 of the standard), with `content` believed on every element.
 fn text(node: Node<'_>, base: &Url) -> String {
     let absolute = |reference: Option<&str>| {
-        reference.map(|r| url::resolve(base, r).map_or_else(|| r.trim().to_owned(), String::from)).unwrap_or_default()
+        reference
+            .map(|r| url::resolve(base, r).map_or_else(|| r.trim().to_owned(), String::from))
+            .unwrap_or_default()
     };
     if let Some(content) = node.attr("content") {
         return content.trim().to_owned();
@@ -145,7 +147,9 @@ fn text(node: Node<'_>, base: &Url) -> String {
         "a" | "area" | "link" => absolute(node.attr("href")),
         "object" => absolute(node.attr("data")),
         "data" | "meter" => node.attr("value").unwrap_or_default().trim().to_owned(),
-        "time" if node.attr("datetime").is_some() => node.attr("datetime").unwrap_or_default().trim().to_owned(),
+        "time" if node.attr("datetime").is_some() => {
+            node.attr("datetime").unwrap_or_default().trim().to_owned()
+        }
         _ => node.visible_text(),
     }
 }

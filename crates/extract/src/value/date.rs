@@ -56,7 +56,11 @@ pub fn parse(input: &str, how: Reading) -> Option<Moment> {
     if input.is_empty() {
         return None;
     }
-    iso(input).or_else(|| unix(input)).or_else(|| rfc2822(input)).or_else(|| relative(input, how.now)).or_else(|| free(input, how))
+    iso(input)
+        .or_else(|| unix(input))
+        .or_else(|| rfc2822(input))
+        .or_else(|| relative(input, how.now))
+        .or_else(|| free(input, how))
 }
 
 fn moment(at: DateTime<FixedOffset>) -> Moment {
@@ -76,16 +80,34 @@ fn iso(input: &str) -> Option<Moment> {
     if let Ok(at) = DateTime::parse_from_rfc3339(input) {
         return sane(moment(at));
     }
-    for form in ["%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%dT%H:%M%z", "%Y-%m-%d %H:%M:%S%.f %z", "%Y-%m-%d %H:%M:%S%.f%z", "%Y%m%dT%H%M%S%z"] {
+    for form in [
+        "%Y-%m-%dT%H:%M:%S%.f%z",
+        "%Y-%m-%dT%H:%M%z",
+        "%Y-%m-%d %H:%M:%S%.f %z",
+        "%Y-%m-%d %H:%M:%S%.f%z",
+        "%Y%m%dT%H%M%S%z",
+    ] {
         if let Ok(at) = DateTime::parse_from_str(input, form) {
             return sane(moment(at));
         }
     }
-    let (plain, offset) = match input.strip_suffix("UTC").or_else(|| input.strip_suffix("GMT")).or_else(|| input.strip_suffix('Z')) {
+    let (plain, offset) = match input
+        .strip_suffix("UTC")
+        .or_else(|| input.strip_suffix("GMT"))
+        .or_else(|| input.strip_suffix('Z'))
+    {
         Some(rest) => (rest.trim_end(), FixedOffset::east_opt(0)),
         None => (input, None),
     };
-    for form in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y%m%dT%H%M%S"] {
+    for form in [
+        "%Y-%m-%dT%H:%M:%S%.f",
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%Y-%m-%dT%H:%M",
+        "%Y-%m-%d %H:%M",
+        "%Y/%m/%d %H:%M:%S",
+        "%Y/%m/%d %H:%M",
+        "%Y%m%dT%H%M%S",
+    ] {
         if let Ok(at) = NaiveDateTime::parse_from_str(plain, form) {
             return sane(Moment { date: at.date(), time: Some(at.time()), offset });
         }
@@ -183,13 +205,81 @@ const MONTHS: [&[&str]; 12] = [
 ];
 /// Whole names that begin like a month and are one; other words must be at most as long as an abbreviation.
 const NAMES: &[&str] = &[
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
-    "december", "januar", "jänner", "februar", "märz", "mai", "juni", "juli", "oktober", "dezember", "janvier",
-    "février", "fevrier", "mars", "avril", "juin", "juillet", "août", "aout", "septembre", "octobre", "novembre",
-    "décembre", "decembre", "enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre",
-    "setiembre", "octubre", "noviembre", "diciembre", "gennaio", "febbraio", "aprile", "maggio", "giugno", "luglio",
-    "settembre", "ottobre", "dicembre", "janeiro", "fevereiro", "março", "maio", "junho", "julho", "setembro",
-    "outubro", "novembro", "dezembro", "januari", "februari", "maart", "mei", "augustus", "juillet", "sept", "juil",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+    "januar",
+    "jänner",
+    "februar",
+    "märz",
+    "mai",
+    "juni",
+    "juli",
+    "oktober",
+    "dezember",
+    "janvier",
+    "février",
+    "fevrier",
+    "mars",
+    "avril",
+    "juin",
+    "juillet",
+    "août",
+    "aout",
+    "septembre",
+    "octobre",
+    "novembre",
+    "décembre",
+    "decembre",
+    "enero",
+    "febrero",
+    "marzo",
+    "abril",
+    "mayo",
+    "junio",
+    "julio",
+    "agosto",
+    "septiembre",
+    "setiembre",
+    "octubre",
+    "noviembre",
+    "diciembre",
+    "gennaio",
+    "febbraio",
+    "aprile",
+    "maggio",
+    "giugno",
+    "luglio",
+    "settembre",
+    "ottobre",
+    "dicembre",
+    "janeiro",
+    "fevereiro",
+    "março",
+    "maio",
+    "junho",
+    "julho",
+    "setembro",
+    "outubro",
+    "novembro",
+    "dezembro",
+    "januari",
+    "februari",
+    "maart",
+    "mei",
+    "augustus",
+    "juillet",
+    "sept",
+    "juil",
 ];
 
 fn month(word: &str) -> Option<u32> {
@@ -274,7 +364,9 @@ fn named_month(tokens: &[Token<'_>]) -> Option<(NaiveDate, Used)> {
         // month day year
         (_, None, Some(day)) if get(second, 4..=4).is_some() => (day, get(second, 4..=4)?, at, second?),
         // day month yy, only when joined by marks
-        (Some(day), None, Some(yy)) if matches!(tokens.get(at + 1), Some(Token::Mark('-' | '/' | '\'' | '’'))) => {
+        (Some(day), None, Some(yy))
+            if matches!(tokens.get(at + 1), Some(Token::Mark('-' | '/' | '\'' | '’'))) =>
+        {
             (day, century(yy), before?, next?)
         }
         // year month day
@@ -389,7 +481,18 @@ mod tests {
 
     #[test]
     fn what_is_no_date_is_none() {
-        for input in ["", "soon", "May", "May be 5", "12", "99/99/2026", "2026", "call 555-12-1234", "Section 1.2.3", "Martha 5, 2020"] {
+        for input in [
+            "",
+            "soon",
+            "May",
+            "May be 5",
+            "12",
+            "99/99/2026",
+            "2026",
+            "call 555-12-1234",
+            "Section 1.2.3",
+            "Martha 5, 2020",
+        ] {
             assert_eq!(read(input), None, "{input}");
         }
     }

@@ -117,8 +117,7 @@ pub fn first(text: &str, lone: Lone) -> Option<f64> {
     let value = found.value * multiplier(&text[found.end..]);
     let before = text[..found.start].trim_end_matches([' ', '\u{a0}']);
     let negative = before.ends_with('\u{2212}')
-        || (before.ends_with('-')
-            && !before[..before.len() - 1].ends_with(|c: char| c.is_alphanumeric()));
+        || (before.ends_with('-') && !before[..before.len() - 1].ends_with(|c: char| c.is_alphanumeric()));
     Some(if negative { -value } else { value })
 }
 

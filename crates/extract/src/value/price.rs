@@ -60,10 +60,11 @@ const WORDS: &[(&str, &str)] = &[
 
 /// ISO 4217 codes that shops use.
 const CODES: &[&str] = &[
-    "AED", "ARS", "AUD", "BDT", "BGN", "BHD", "BRL", "CAD", "CHF", "CLP", "CNY", "COP", "CZK", "DKK", "DOP", "EGP",
-    "EUR", "GBP", "GHS", "HKD", "HRK", "HUF", "IDR", "ILS", "INR", "ISK", "JOD", "JPY", "KES", "KRW", "KWD", "KZT",
-    "LKR", "MAD", "MXN", "MYR", "NGN", "NOK", "NPR", "NZD", "OMR", "PEN", "PHP", "PKR", "PLN", "QAR", "RON", "RSD",
-    "RUB", "SAR", "SEK", "SGD", "THB", "TND", "TRY", "TWD", "UAH", "USD", "UYU", "VND", "ZAR",
+    "AED", "ARS", "AUD", "BDT", "BGN", "BHD", "BRL", "CAD", "CHF", "CLP", "CNY", "COP", "CZK", "DKK", "DOP",
+    "EGP", "EUR", "GBP", "GHS", "HKD", "HRK", "HUF", "IDR", "ILS", "INR", "ISK", "JOD", "JPY", "KES", "KRW",
+    "KWD", "KZT", "LKR", "MAD", "MXN", "MYR", "NGN", "NOK", "NPR", "NZD", "OMR", "PEN", "PHP", "PKR", "PLN",
+    "QAR", "RON", "RSD", "RUB", "SAR", "SEK", "SGD", "THB", "TND", "TRY", "TWD", "UAH", "USD", "UYU", "VND",
+    "ZAR",
 ];
 
 /// A price.
@@ -81,7 +82,8 @@ pub fn parse(text: &str) -> Option<Price> {
     let sign = currency_at(text);
     let near = |f: &Found| match sign {
         Some((start, end, _)) => {
-            let gap = if f.start >= end { &text[end..f.start] } else { text.get(f.end..start).unwrap_or("far") };
+            let gap =
+                if f.start >= end { &text[end..f.start] } else { text.get(f.end..start).unwrap_or("far") };
             gap.trim().len() <= 1
         }
         None => false,
@@ -125,10 +127,7 @@ fn currency_at(text: &str) -> Option<(usize, usize, &'static str)> {
             word = Some((start, end, code));
         }
     }
-    SIGNS
-        .iter()
-        .find_map(|(sign, code)| text.find(sign).map(|at| (at, at + sign.len(), *code)))
-        .or(word)
+    SIGNS.iter().find_map(|(sign, code)| text.find(sign).map(|at| (at, at + sign.len(), *code))).or(word)
 }
 
 fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {

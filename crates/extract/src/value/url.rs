@@ -10,7 +10,8 @@ pub fn resolve(base: &Url, reference: &str) -> Option<Url> {
         return None;
     }
     let url = base.join(reference).ok()?;
-    let fits = matches!(url.scheme(), "http" | "https") && url.has_host() && url.as_str().len() <= limit::URL_BYTES;
+    let fits =
+        matches!(url.scheme(), "http" | "https") && url.has_host() && url.as_str().len() <= limit::URL_BYTES;
     fits.then_some(url)
 }
 

@@ -227,7 +227,8 @@ fn walk(
         let key = format!("{at}{name}");
         let may_hold = if name.ends_with('/') {
             // A folder below the prefix, or on the way to it; and its last key may sort after `after`.
-            (key.starts_with(prefix) || prefix.starts_with(&key)) && (key.as_str() > after || after.starts_with(&key))
+            (key.starts_with(prefix) || prefix.starts_with(&key))
+                && (key.as_str() > after || after.starts_with(&key))
         } else {
             key.starts_with(prefix) && key.as_str() > after
         };

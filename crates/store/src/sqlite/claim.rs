@@ -81,7 +81,13 @@ fn next_due(tx: &Tx<'_>, claim: &Claim) -> Result<Option<Timestamp>> {
 }
 
 /// The next job of that run. The caller has seen that one is ready.
-fn claim_from(tx: &mut Tx<'_>, claim: &Claim, run: i64, turn: i64, runs: &mut HashMap<i64, Asked>) -> Result<Lease> {
+fn claim_from(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    run: i64,
+    turn: i64,
+    runs: &mut HashMap<i64, Asked>,
+) -> Result<Lease> {
     let missing = || damaged("a run says that it is ready but has no job");
     let now = claim.now.ms();
     let lane: i64 = tx.conn.one(NEXT_LANE, (run, now), |r| r.get(0))?.ok_or_else(missing)?;

@@ -77,7 +77,8 @@ pub(super) fn pack(slices: &[Vec<Input>]) -> Result<Vec<Packed>> {
         if slice.iter().any(|input| input.host != first.host) {
             return Err(StoreError::Invalid("a slice of several hosts".into()));
         }
-        let roots = slice.iter().fold((first.root, first.root), |(low, high), i| (low.min(i.root), high.max(i.root)));
+        let roots =
+            slice.iter().fold((first.root, first.root), |(low, high), i| (low.min(i.root), high.max(i.root)));
         Ok(Packed { host: first.host.clone(), n: slice.len(), roots, blob: codec.encode(slice)? })
     };
     slices.iter().map(pack).collect()
@@ -100,7 +101,9 @@ pub(super) fn add(tx: &mut Tx<'_>, id: &SnapshotId, slices: &[Packed], now: Time
         if low != high {
             order = MIXED;
             if run.limit_root.is_some() {
-                return Err(StoreError::Invalid("a slice of several roots in a run with a limit per input".into()));
+                return Err(StoreError::Invalid(
+                    "a slice of several roots in a run with a limit per input".into(),
+                ));
             }
         } else if int(low) <= top {
             order = order.max(UNORDERED);
@@ -178,7 +181,9 @@ fn park_repeated_roots(conn: &Connection, k: i64) -> Result<()> {
     match order {
         Some(ASCENDING) => return Ok(()),
         Some(UNORDERED) => {}
-        _ => return Err(StoreError::Invalid("slices of several roots in a run with a limit per input".into())),
+        _ => {
+            return Err(StoreError::Invalid("slices of several roots in a run with a limit per input".into()));
+        }
     }
     conn.exec(
         "UPDATE job SET state = 0 WHERE id IN (

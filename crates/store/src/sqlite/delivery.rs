@@ -20,7 +20,13 @@ const CLAIM_DELIVERIES: usize = 256;
 const FILES: i64 = 10_000;
 
 /// Puts a delivery in, in that state, due now.
-pub(super) fn insert(tx: &mut Tx<'_>, run: i64, delivery: &Delivery, state: DeliveryState, now: Timestamp) -> Result<()> {
+pub(super) fn insert(
+    tx: &mut Tx<'_>,
+    run: i64,
+    delivery: &Delivery,
+    state: DeliveryState,
+    now: Timestamp,
+) -> Result<()> {
     let (kind, batch) = match &delivery.cargo {
         Cargo::Rows(promise) => ("rows", promise.batch_size.filter(|_| promise.stream)),
         Cargo::Notice(_) => ("notice", None),
@@ -154,7 +160,13 @@ struct UnderWay {
     state: String,
 }
 
-pub(super) fn finish(tx: &mut Tx<'_>, id: &DeliveryId, epoch: u64, outcome: DeliveryOutcome, now: Timestamp) -> Result<()> {
+pub(super) fn finish(
+    tx: &mut Tx<'_>,
+    id: &DeliveryId,
+    epoch: u64,
+    outcome: DeliveryOutcome,
+    now: Timestamp,
+) -> Result<()> {
     let found = tx.conn.one(
         "SELECT k, snapshot, batch, parts_done, state FROM delivery WHERE id = ?1 AND epoch = ?2",
         (id.as_str(), int(epoch)),
@@ -215,7 +227,8 @@ fn part_done(conn: &Connection, at: &UnderWay, file: &DeliveredFile) -> Result<(
 /// Nothing to send for now: held again, unless there is something meanwhile.
 fn idle(tx: &mut Tx<'_>, at: &UnderWay, now: Timestamp) -> Result<()> {
     let run = Run::of_key(tx.conn, at.run)?;
-    let part_there = at.batch.is_some_and(|batch| (at.parts_done + 1).saturating_mul(batch) <= run.visible_rows());
+    let part_there =
+        at.batch.is_some_and(|batch| (at.parts_done + 1).saturating_mul(batch) <= run.visible_rows());
     if run.state.is_terminal() || part_there {
         return put_back(tx, at, now);
     }
@@ -245,7 +258,13 @@ fn set_state(conn: &Connection, k: i64, state: DeliveryState, due: Timestamp) ->
 }
 
 /// Done or failed; whoever asked to be told of that is promised to be.
-fn end(tx: &mut Tx<'_>, at: &UnderWay, state: DeliveryState, error: Option<String>, now: Timestamp) -> Result<()> {
+fn end(
+    tx: &mut Tx<'_>,
+    at: &UnderWay,
+    state: DeliveryState,
+    error: Option<String>,
+    now: Timestamp,
+) -> Result<()> {
     set_state(tx.conn, at.k, state, now)?;
     if let Some(error) = error {
         tx.conn.exec(
@@ -318,21 +337,34 @@ pub(super) fn of_key(conn: &Connection, k: i64) -> Result<Delivery> {
                 r.get::<_, Option<String>>(7)?,
                 Timestamp::from_ms(r.get(8)?),
             );
-            Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?, r.get::<_, String>(2)?, r.get::<_, String>(3)?, delivery))
+            Ok((
+                r.get::<_, String>(0)?,
+                r.get::<_, String>(1)?,
+                r.get::<_, String>(2)?,
+                r.get::<_, String>(3)?,
+                delivery,
+            ))
         })?
         .ok_or(StoreError::NotFound("delivery"))?;
     let (parts_done, failures, failing_since, last_error, created_at) = delivery;
     let mut files = conn.all(
         "SELECT filename, at, rows FROM delivered_file WHERE delivery = ?1 ORDER BY part DESC LIMIT ?2",
         (k, FILES),
-        |r| Ok(DeliveredFile { filename: r.get(0)?, at: Timestamp::from_ms(r.get(1)?), rows: uint(r.get(2)?) }),
+        |r| {
+            Ok(DeliveredFile {
+                filename: r.get(0)?,
+                at: Timestamp::from_ms(r.get(1)?),
+                rows: uint(r.get(2)?),
+            })
+        },
     )?;
     files.reverse();
     Ok(Delivery {
         id: read_id(&id)?,
         snapshot: super::run::read_id(&snapshot)?,
         cargo: serde_json::from_str(&cargo).map_err(damaged)?,
-        state: DeliveryState::parse(&state).ok_or_else(|| damaged(format!("`{state}` is no delivery state")))?,
+        state: DeliveryState::parse(&state)
+            .ok_or_else(|| damaged(format!("`{state}` is no delivery state")))?,
         parts_done,
         failures,
         failing_since,
@@ -349,6 +381,7 @@ pub(super) fn of_id(conn: &Connection, id: &DeliveryId) -> Result<Delivery> {
 
 /// The deliveries of a run, oldest first.
 pub(super) fn of_run(conn: &Connection, run: i64) -> Result<Vec<Delivery>> {
-    let keys: Vec<i64> = conn.all("SELECT k FROM delivery WHERE snapshot = ?1 ORDER BY k", [run], |r| r.get(0))?;
+    let keys: Vec<i64> =
+        conn.all("SELECT k FROM delivery WHERE snapshot = ?1 ORDER BY k", [run], |r| r.get(0))?;
     keys.into_iter().map(|k| of_key(conn, k)).collect()
 }

@@ -35,7 +35,13 @@ pub(super) struct Finish {
 
 impl Finish {
     /// Takes what the store needs of an outcome, and refuses one that contradicts itself.
-    pub(super) fn new(lease: &Lease, outcome: &Outcome, segment: Option<&Segment>, columns: &[String], now: Timestamp) -> Result<Self> {
+    pub(super) fn new(
+        lease: &Lease,
+        outcome: &Outcome,
+        segment: Option<&Segment>,
+        columns: &[String],
+        now: Timestamp,
+    ) -> Result<Self> {
         // Casts: a usize fits u64.
         let (records, errors) = (outcome.records.len() as u64, outcome.errors.len() as u64);
         if segment.map_or((0, 0), |s| (s.records, s.errors)) != (records, errors) {
@@ -54,7 +60,9 @@ impl Finish {
             let roots = roots.chain(outcome.led.iter().map(|i| i.root));
             let mut roots = roots.chain(outcome.again.iter().map(|(_, i)| i.root));
             if roots.any(|root| Some(root) != own) {
-                return Err(StoreError::Invalid("an outcome of another root, in a run with a limit per input".into()));
+                return Err(StoreError::Invalid(
+                    "an outcome of another root, in a run with a limit per input".into(),
+                ));
             }
         }
         Ok(Self {
@@ -230,7 +238,13 @@ fn add_columns(conn: &Connection, run: i64, columns: &[String]) -> Result<()> {
 }
 
 /// What would be tried again in a run that is being stopped.
-fn abort_again(tx: &mut Tx<'_>, run: &mut Run, job: &Leased, again: Vec<(Timestamp, Input)>, now: Timestamp) -> Result<()> {
+fn abort_again(
+    tx: &mut Tx<'_>,
+    run: &mut Run,
+    job: &Leased,
+    again: Vec<(Timestamp, Input)>,
+    now: Timestamp,
+) -> Result<()> {
     let inputs: Vec<Input> = again.into_iter().map(|(_, input)| input).collect();
     if inputs.is_empty() {
         return Ok(());
@@ -290,7 +304,8 @@ fn enqueue(
         }
     }
     run.counts.waiting += len_u64(&again);
-    let again = again.into_iter().map(|(at, input)| (if at <= told.now { front } else { at }, input)).collect();
+    let again =
+        again.into_iter().map(|(at, input)| (if at <= told.now { front } else { at }, input)).collect();
     let per_root = run.limit_root.is_some();
     for inputs in [found, again, listing] {
         lanes.put_derived(tx, run.k, inputs, per_root)?;

@@ -51,7 +51,8 @@ impl Lanes {
         if let Some(k) = self.known.get(host) {
             return Ok(*k);
         }
-        let found = conn.one("SELECT k FROM lane WHERE snapshot = ?1 AND host = ?2", (run, host), |r| r.get(0))?;
+        let found =
+            conn.one("SELECT k FROM lane WHERE snapshot = ?1 AND host = ?2", (run, host), |r| r.get(0))?;
         let k = match found {
             Some(k) => k,
             None => {
@@ -83,14 +84,21 @@ impl Lanes {
     }
 
     /// Cuts inputs into jobs made from others and puts them in. `per_root`: parked, for [`Lanes::expose`].
-    pub(super) fn put_derived(&mut self, tx: &mut Tx<'_>, run: i64, inputs: Vec<(Timestamp, Input)>, per_root: bool) -> Result<()> {
+    pub(super) fn put_derived(
+        &mut self,
+        tx: &mut Tx<'_>,
+        run: i64,
+        inputs: Vec<(Timestamp, Input)>,
+        per_root: bool,
+    ) -> Result<()> {
         for (due, slice) in model::slices(inputs, per_root) {
             // Slices are never empty.
             let Some(first) = slice.first() else { continue };
             let lane = self.of(tx.conn, run, &first.host)?;
             let blob = tx.codec.encode(&slice)?;
             let state = if per_root { state::PARKED } else { state::WAITING };
-            let job = NewJob { state, due, n: slice.len(), root: first.root, derived: true, lost: 0, blob: &blob };
+            let job =
+                NewJob { state, due, n: slice.len(), root: first.root, derived: true, lost: 0, blob: &blob };
             self.put(tx.conn, run, lane, &job)?;
         }
         Ok(())

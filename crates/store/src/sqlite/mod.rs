@@ -19,8 +19,8 @@ mod token;
 mod writer;
 
 use crate::{
-    Aborted, Change, Claim, Claimed, Commit, Committed, DeliveryLease, Finished, Gauges, Held, Idempotency, Lease,
-    NewSnapshot, Registered, Remembered, Result, SnapshotFilter, Store, StoreError, Token,
+    Aborted, Change, Claim, Claimed, Commit, Committed, DeliveryLease, Finished, Gauges, Held, Idempotency,
+    Lease, NewSnapshot, Registered, Remembered, Result, SnapshotFilter, Store, StoreError, Token,
 };
 use async_trait::async_trait;
 use model::{
@@ -193,7 +193,12 @@ impl Store for SqliteStore {
         self.write(move |tx| delivery::renew(tx, &id, epoch, until)).await
     }
 
-    async fn finish_delivery(&self, lease: &DeliveryLease, outcome: DeliveryOutcome, now: Timestamp) -> Result<()> {
+    async fn finish_delivery(
+        &self,
+        lease: &DeliveryLease,
+        outcome: DeliveryOutcome,
+        now: Timestamp,
+    ) -> Result<()> {
         let (id, epoch) = (lease.delivery.id.clone(), lease.epoch);
         self.write(move |tx| delivery::finish(tx, &id, epoch, outcome, now)).await
     }

@@ -32,7 +32,11 @@ pub(super) fn snapshot_of_key(conn: &Connection, k: i64) -> Result<Snapshot> {
         message: run.message,
         counts: run.counts,
         error_codes: run.error_codes,
-        extra_columns: conn.all("SELECT name FROM extra_column WHERE snapshot = ?1 ORDER BY n", [k], |r| r.get(0))?,
+        extra_columns: conn.all(
+            "SELECT name FROM extra_column WHERE snapshot = ?1 ORDER BY n",
+            [k],
+            |r| r.get(0),
+        )?,
         plain_bytes: run.plain_bytes,
         created_at: Timestamp::from_ms(created_at),
         finished_at: run.finished_at,
@@ -90,7 +94,12 @@ pub(super) fn running(conn: &Connection, datasets: &[String]) -> Result<u64> {
     Ok(n)
 }
 
-pub(super) fn segments(conn: &Connection, id: &SnapshotId, from: u64, limit: usize) -> Result<Vec<Registered>> {
+pub(super) fn segments(
+    conn: &Connection,
+    id: &SnapshotId,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<Registered>> {
     let k = key_of(conn, id)?;
     conn.all(
         "SELECT seq, key, records, errors, record_bytes, error_bytes, plain_bytes, first_record, first_error
@@ -160,7 +169,8 @@ pub(super) fn gauges(conn: &Connection) -> Result<Gauges> {
         gauges.snapshots.insert(read_state(&word)?.as_str(), n);
     }
     for (word, n) in words(conn, "SELECT state, count(*) FROM delivery GROUP BY state")? {
-        let state = DeliveryState::parse(&word).ok_or_else(|| damaged(format!("`{word}` is no delivery state")))?;
+        let state =
+            DeliveryState::parse(&word).ok_or_else(|| damaged(format!("`{word}` is no delivery state")))?;
         gauges.deliveries.insert(state.as_str(), n);
     }
     let count = |sql: &str| Ok::<_, StoreError>(conn.one(sql, [], |r| r.get(0))?.map_or(0, uint));

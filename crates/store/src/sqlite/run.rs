@@ -6,7 +6,9 @@ use super::sql::{Sql, damaged, int, uint};
 use super::writer::Tx;
 use super::{delivery, lane};
 use crate::{Change, Result, StoreError};
-use model::{Counts, Door, FailureCode, NOTHING_FOUND, SnapshotEvent, SnapshotId, SnapshotState, Timestamp, Trigger};
+use model::{
+    Counts, Door, FailureCode, NOTHING_FOUND, SnapshotEvent, SnapshotId, SnapshotState, Timestamp, Trigger,
+};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 
@@ -28,7 +30,8 @@ pub(super) struct Run {
     pub(super) finished_at: Option<Timestamp>,
 }
 
-const BY_KEY: &str = "SELECT k, id, state, inputs, settled, waiting, leased, given, found, records, errors, limit_total,
+const BY_KEY: &str =
+    "SELECT k, id, state, inputs, settled, waiting, leased, given, found, records, errors, limit_total,
         limit_root, shows_errors, plain_bytes, error_codes, next_seq, ready_at, message, finished_at
      FROM snapshot WHERE k = ?1";
 

@@ -62,7 +62,9 @@ fn apply(conn: &Connection, migrations: &[&str]) -> Result<()> {
         let (version, checksum) = (len(at + 1), Sha256::digest(sql.as_bytes()));
         match applied.get(at) {
             Some((v, kept)) if *v == version && kept[..] == checksum[..] => {}
-            Some(_) => return Err(damaged(format!("migration {version} is not the one that made this database"))),
+            Some(_) => {
+                return Err(damaged(format!("migration {version} is not the one that made this database")));
+            }
             None => {
                 conn.execute_batch(sql)?;
                 conn.execute("INSERT INTO migration VALUES (?1, ?2)", (version, &checksum[..]))?;

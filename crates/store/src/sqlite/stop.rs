@@ -2,17 +2,24 @@
 //!
 //! Invariant: a job settled here has state 4, so that its late holder is told that the lease is lost.
 
+use super::delivery;
 use super::lane::{Leased, released};
 use super::run::{Run, asked};
 use super::sql::{Sql, int, len, uint};
 use super::writer::Tx;
-use super::delivery;
 use crate::Result;
 use model::{FailureCode, SnapshotEvent, SnapshotId, Timestamp};
 
 /// One error row per input of a job, made when it is read: registers the entry and the numbers. The job's slice must
 /// stay. The caller moves waiting or leased to settled.
-pub(super) fn register_rows_of(tx: &Tx<'_>, run: &mut Run, job: i64, n: u64, code: FailureCode, at: Timestamp) -> Result<()> {
+pub(super) fn register_rows_of(
+    tx: &Tx<'_>,
+    run: &mut Run,
+    job: i64,
+    n: u64,
+    code: FailureCode,
+    at: Timestamp,
+) -> Result<()> {
     tx.conn.exec(
         "INSERT INTO segment VALUES (?1, ?2, NULL, ?3, ?4, ?5, 0, ?6, 0, 0, 0, ?7, ?8)",
         rusqlite::params![
@@ -84,7 +91,13 @@ pub(super) fn settle_root(tx: &Tx<'_>, run: &mut Run, root: u64) -> Result<()> {
 }
 
 /// A leased job ends as error rows.
-pub(super) fn abort_leased(tx: &Tx<'_>, run: &mut Run, job: &Leased, code: FailureCode, at: Timestamp) -> Result<()> {
+pub(super) fn abort_leased(
+    tx: &Tx<'_>,
+    run: &mut Run,
+    job: &Leased,
+    code: FailureCode,
+    at: Timestamp,
+) -> Result<()> {
     tx.conn.exec("UPDATE job SET state = 4 WHERE id = ?1", [job.id])?;
     released(tx.conn, job.lane)?;
     register_rows_of(tx, run, job.id, job.n, code, at)?;

@@ -34,14 +34,20 @@ pub(super) fn tick(tx: &mut Tx<'_>, now: Timestamp, starting_ms: u64) -> Result<
     }
     let moments = [
         earliest(tx.conn, "SELECT min(lease_until) FROM job INDEXED BY job_leased WHERE state = 2")?,
-        earliest(tx.conn, "SELECT min(lease_until) FROM delivery INDEXED BY delivery_leased WHERE state = 'leased'")?,
+        earliest(
+            tx.conn,
+            "SELECT min(lease_until) FROM delivery INDEXED BY delivery_leased WHERE state = 'leased'",
+        )?,
         earliest(
             tx.conn,
             "SELECT min(deadline) FROM snapshot INDEXED BY snapshot_deadline
              WHERE state = 'running' AND deadline IS NOT NULL",
         )?,
-        earliest(tx.conn, "SELECT min(created_at) FROM snapshot INDEXED BY snapshot_starting WHERE state = 'starting'")?
-            .map(|at| at.plus_ms(starting_ms)),
+        earliest(
+            tx.conn,
+            "SELECT min(created_at) FROM snapshot INDEXED BY snapshot_starting WHERE state = 'starting'",
+        )?
+        .map(|at| at.plus_ms(starting_ms)),
         earliest(tx.conn, "SELECT min(at) FROM idempotency")?.map(|at| at.plus_ms(limit::IDEMPOTENCY_MS)),
     ];
     Ok(moments.into_iter().flatten().min())
@@ -132,7 +138,8 @@ fn split(tx: &mut Tx<'_>, run: &mut Run, lanes: &mut Lanes, job: &Leased) -> Res
         let blob = tx.codec.encode(&half)?;
         let state = if per_root { state::PARKED } else { state::WAITING };
         let lost = limit::LOST_LEASES_SPLIT - 1;
-        let half = NewJob { state, due: job.due, n: half.len(), root: job.root, derived: true, lost, blob: &blob };
+        let half =
+            NewJob { state, due: job.due, n: half.len(), root: job.root, derived: true, lost, blob: &blob };
         lanes.put(tx.conn, run.k, job.lane, &half)?;
     }
     if per_root {

@@ -27,7 +27,8 @@ pub(super) fn add(conn: &Connection, token: &Token) -> Result<()> {
 }
 
 pub(super) fn of_hash(conn: &Connection, hash: &[u8; 32]) -> Result<Option<Token>> {
-    let sql = "SELECT id, name, hash, datasets, created_at, expires_at, revoked_at FROM token WHERE hash = ?1";
+    let sql =
+        "SELECT id, name, hash, datasets, created_at, expires_at, revoked_at FROM token WHERE hash = ?1";
     conn.one(sql, [&hash[..]], columns)?.map(believe).transpose()
 }
 

@@ -21,7 +21,7 @@ const REQUEST_ID_CHARS: usize = 128;
 
 /// Address of the caller, put into the request by the server.
 #[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
+pub(super) struct Peer(pub(super) SocketAddr);
 
 /// The middleware, outermost.
 pub(super) async fn log(State(clock): State<Arc<dyn Clock>>, request: Request, next: Next) -> Response {

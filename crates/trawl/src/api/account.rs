@@ -9,9 +9,15 @@ use axum::extract::{Extension, State};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-pub(super) async fn status(State(_): State<Arc<Shared>>, principal: Principal, peer: Option<Extension<Peer>>) -> Json<Value> {
+pub(super) async fn status(
+    State(_): State<Arc<Shared>>,
+    principal: Principal,
+    peer: Option<Extension<Peer>>,
+) -> Json<Value> {
     let ip = peer.map(|peer| peer.0.0.ip().to_string()).unwrap_or_default();
-    Json(json!({ "status": "active", "customer": principal.name.as_ref(), "can_make_requests": true, "ip": ip }))
+    Json(
+        json!({ "status": "active", "customer": principal.name.as_ref(), "can_make_requests": true, "ip": ip }),
+    )
 }
 
 pub(super) async fn balance() -> Json<Value> {

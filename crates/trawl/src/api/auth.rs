@@ -102,12 +102,15 @@ pub(super) async fn door(State(shared): State<Arc<Shared>>, mut request: Request
 async fn enter(shared: &Shared, headers: &HeaderMap) -> Result<Principal> {
     let secret = bearer(headers)?;
     let hash: [u8; 32] = Sha256::digest(secret).into();
-    let principal = recognise(shared, &hash).await?.ok_or_else(|| ApiError::unauthorized("Invalid credentials"))?;
+    let principal =
+        recognise(shared, &hash).await?.ok_or_else(|| ApiError::unauthorized("Invalid credentials"))?;
     let now = shared.clock.now();
     if principal.expires_at.is_some_and(|at| at <= now) {
         return Err(ApiError::unauthorized("Invalid credentials"));
     }
-    if shared.settings.requests_per_sec > 0 && !shared.gate.paced(&principal.id, shared.settings.requests_per_sec, now) {
+    if shared.settings.requests_per_sec > 0
+        && !shared.gate.paced(&principal.id, shared.settings.requests_per_sec, now)
+    {
         return Err(ApiError::too_fast(1));
     }
     Ok(principal)

@@ -16,7 +16,11 @@ pub(super) const SCRAPERS: &[Param] = &[
 ];
 
 /// Scrapers with the schemas of their doors.
-pub(super) async fn scrapers(State(shared): State<Arc<Shared>>, principal: Principal, RawQuery(raw): RawQuery) -> Result<Json<Value>> {
+pub(super) async fn scrapers(
+    State(shared): State<Arc<Shared>>,
+    principal: Principal,
+    RawQuery(raw): RawQuery,
+) -> Result<Json<Value>> {
     let query = Query::read_only(raw.as_deref(), SCRAPERS)?;
     let wanted = query.text("dataset_id");
     let chosen = match wanted {
@@ -35,13 +39,15 @@ pub(super) async fn scrapers(State(shared): State<Arc<Shared>>, principal: Princ
 
 fn row(scraper: &Scraper, wanted: Option<&str>) -> Value {
     // Asked for by an alias, it answers to the alias.
-    let id = wanted.filter(|id| scraper.aliases().iter().any(|alias| alias == id)).unwrap_or(scraper.dataset_id());
+    let id =
+        wanted.filter(|id| scraper.aliases().iter().any(|alias| alias == id)).unwrap_or(scraper.dataset_id());
     let fields: Vec<Value> = scraper
         .fields()
         .iter()
         .map(|f| json!({ "name": f.name, "type": f.type_word, "description": f.description, "required": f.required }))
         .collect();
-    let doors: Map<String, Value> = scraper.doors().iter().map(|d| (d.name.clone(), door(d, &fields))).collect();
+    let doors: Map<String, Value> =
+        scraper.doors().iter().map(|d| (d.name.clone(), door(d, &fields))).collect();
     json!({
         "id": id, "name": scraper.title(), "domain": scraper.domain(), "description": scraper.description(),
         "scraper": scraper.name(), "version": scraper.version(), "scrapers": doors,
@@ -53,7 +59,8 @@ fn door(door: &DoorSpec, fields: &[Value]) -> Value {
         .inputs
         .iter()
         .map(|input| {
-            let mut row = json!({ "name": input.name, "type": input.kind.as_str(), "required": input.required });
+            let mut row =
+                json!({ "name": input.name, "type": input.kind.as_str(), "required": input.required });
             if !input.description.is_empty() {
                 row["description"] = json!(input.description);
             }
@@ -84,7 +91,11 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, principal: Principal
 }
 
 /// The fields of a dataset.
-pub(super) async fn metadata(State(shared): State<Arc<Shared>>, principal: Principal, Path(id): Path<String>) -> Result<Json<Value>> {
+pub(super) async fn metadata(
+    State(shared): State<Arc<Shared>>,
+    principal: Principal,
+    Path(id): Path<String>,
+) -> Result<Json<Value>> {
     principal.check(&shared, &id)?;
     let scraper = shared.catalogue.find(&id).ok_or_else(|| ApiError::missing("Dataset not found"))?;
     let fields: Map<String, Value> = scraper

@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use store::StoreError;
 
-pub(super) const DELIVER: &[Param] = &[optional("notify", Kind::Url, "Address that is told when the delivery has ended.")];
+pub(super) const DELIVER: &[Param] =
+    &[optional("notify", Kind::Url, "Address that is told when the delivery has ended.")];
 
 /// Bytes of a `deliver` body: a few words and credentials.
-const BODY_BYTES: usize = 256 * 1024;
+const BODY_BYTES: u64 = 256 * 1024;
 
 /// Delivers a snapshot once more.
 pub(super) async fn deliver(
@@ -29,14 +30,7 @@ pub(super) async fn deliver(
     let query = Query::read(parts.uri.query(), DELIVER)?;
     let run = shared.snapshot(&principal, &id).await?;
     let encoding = parts.headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?"));
-    let mut source = Source::new(body, encoding, shared.bounds())?;
-    let mut text = Vec::new();
-    while let Some(piece) = source.next().await? {
-        if text.len() + piece.len() > BODY_BYTES {
-            return Err(ApiError::too_large(BODY_BYTES as u64));
-        }
-        text.extend_from_slice(&piece);
-    }
+    let text = Source::new(body, encoding, shared.bounds())?.all(BODY_BYTES).await?;
     if text.trim_ascii().is_empty() {
         return Err(ApiError::bad("Deliver options are missing"));
     }
@@ -52,22 +46,33 @@ pub(super) async fn deliver(
         None | Some(Value::Null) => {}
         Some(value) => match value.as_u64() {
             Some(rows) if rows >= limit::BATCH_ROWS_MIN => promise.batch_size = Some(rows),
-            _ => return Err(ApiError::bad(format!("Batch size should be at least {}", limit::BATCH_ROWS_MIN))),
+            _ => {
+                return Err(ApiError::bad(format!("Batch size should be at least {}", limit::BATCH_ROWS_MIN)));
+            }
         },
     }
     promise.notify = query.text("notify").map(str::to_owned);
     if run.state != SnapshotState::Ready {
         return Err(ApiError::bad(snapshot::why_not(&run)));
     }
-    let delivery =
-        options::delivery(Cargo::Rows(promise), &run.id, DeliveryState::Waiting, shared.clock.now(), shared.clock.random());
+    let delivery = options::delivery(
+        Cargo::Rows(promise),
+        &run.id,
+        DeliveryState::Waiting,
+        shared.clock.now(),
+        shared.clock.random(),
+    );
     let id = delivery.id.clone();
     shared.store.promise(delivery).await?;
     Ok(Json(json!({ "id": id.as_str(), "delivery_id": id.as_str() })))
 }
 
 /// Where a delivery stands.
-pub(super) async fn delivery(State(shared): State<Arc<Shared>>, principal: Principal, Path(id): Path<String>) -> Result<Json<Value>> {
+pub(super) async fn delivery(
+    State(shared): State<Arc<Shared>>,
+    principal: Principal,
+    Path(id): Path<String>,
+) -> Result<Json<Value>> {
     let missing = || ApiError::missing("Delivery does not exist");
     let id = DeliveryId::parse(&id).ok_or_else(missing)?;
     let delivery = match shared.store.delivery(&id).await {

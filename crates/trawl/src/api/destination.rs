@@ -16,7 +16,9 @@ const TEMPLATE_CHARS: usize = 500;
 
 /// Reads a `deliver` object; every field's fault names the field.
 pub(super) fn promise(deliver: &Value) -> Result<Promise> {
-    let Value::Object(deliver) = deliver else { return Err(ApiError::option("\"deliver\" must be an object")) };
+    let Value::Object(deliver) = deliver else {
+        return Err(ApiError::option("\"deliver\" must be an object"));
+    };
     let kind = match deliver.get("type") {
         None | Some(Value::Null) => return Err(ApiError::option("\"deliver.type\" is required")),
         Some(kind) => kind.as_str().unwrap_or_default(),
@@ -25,9 +27,12 @@ pub(super) fn promise(deliver: &Value) -> Result<Promise> {
         return Err(ApiError::option(format!("\"deliver.type\" must be one of [{}]", TYPES.join(", "))));
     }
     if kind != "webhook" {
-        return Err(ApiError::option(format!("\"deliver.type\": {kind} is not available on this server yet; use webhook")));
+        return Err(ApiError::option(format!(
+            "\"deliver.type\": {kind} is not available on this server yet; use webhook"
+        )));
     }
-    let endpoint = text(deliver, "endpoint")?.ok_or_else(|| ApiError::option("\"deliver.endpoint\" is required"))?;
+    let endpoint =
+        text(deliver, "endpoint")?.ok_or_else(|| ApiError::option("\"deliver.endpoint\" is required"))?;
     check_url(endpoint).map_err(|fault| ApiError::option(format!("\"deliver.endpoint\" {fault}")))?;
     let auth_header = text(deliver, "auth_header")?;
     if auth_header.is_some_and(|value| HeaderValue::from_str(value).is_err()) {
@@ -71,7 +76,9 @@ fn filename(deliver: &Map<String, Value>) -> Result<(Option<String>, Format)> {
     };
     let template = match filename.get("template") {
         None | Some(Value::Null) => None,
-        Some(Value::String(text)) if (1..=TEMPLATE_CHARS).contains(&text.chars().count()) => Some(text.clone()),
+        Some(Value::String(text)) if (1..=TEMPLATE_CHARS).contains(&text.chars().count()) => {
+            Some(text.clone())
+        }
         Some(_) => return Err(ApiError::option("\"deliver.filename.template\" must be a string")),
     };
     let format = match filename.get("extension") {
@@ -120,8 +127,12 @@ mod tests {
         assert!(fault(json!({ "type": "ftp" })).starts_with("\"deliver.type\" must be one of [webhook, s3"));
         assert!(fault(json!({ "type": "s3" })).contains("s3 is not available on this server yet"));
         assert_eq!(fault(json!({ "type": "webhook" })), "\"deliver.endpoint\" is required");
-        assert!(fault(json!({ "type": "webhook", "endpoint": "file:///etc" })).starts_with("\"deliver.endpoint\""));
-        let parquet = json!({ "type": "webhook", "endpoint": "http://a/", "filename": { "extension": "parquet" } });
+        assert!(
+            fault(json!({ "type": "webhook", "endpoint": "file:///etc" }))
+                .starts_with("\"deliver.endpoint\"")
+        );
+        let parquet =
+            json!({ "type": "webhook", "endpoint": "http://a/", "filename": { "extension": "parquet" } });
         assert!(fault(parquet).contains("parquet is not available"));
     }
 }

@@ -3,9 +3,9 @@
 //! Invariants: the first bad row refuses the request and nothing of it is kept, also if the caller goes away;
 //! memory follows the bounds of [`super::lanes`] and [`super::body`], never the size of the body.
 
+use super::body::Shape;
 use super::body::csv::CsvRows;
 use super::body::json::{Ending, JsonRows};
-use super::body::Shape;
 use super::error::{ApiError, Result};
 use super::lanes::{Batch, Lanes};
 use super::options;
@@ -187,7 +187,9 @@ impl Rows {
     fn believe(&mut self, row: Map<String, Value>, text: Option<&str>, may_defer: bool) -> Result<()> {
         if self.most.is_some_and(|most| self.taken >= most) {
             let most = self.most.unwrap_or_default();
-            return Err(ApiError::option(format!("\"input\" must contain less than or equal to {most} items")));
+            return Err(ApiError::option(format!(
+                "\"input\" must contain less than or equal to {most} items"
+            )));
         }
         let believed = match self.scraper.believe(&self.door, &row, &self.carried) {
             Ok(believed) => believed,
@@ -210,7 +212,8 @@ impl Rows {
         match self.scraper.believe(&self.door, row, &self.carried) {
             Ok(believed) if self.carried.len() <= DEFERRED + known && self.deferred.len() < DEFERRED => {
                 for field in &self.carried[known..] {
-                    let errors: Vec<_> = errors.iter().filter(|error| error.field == *field).cloned().collect();
+                    let errors: Vec<_> =
+                        errors.iter().filter(|error| error.field == *field).cloned().collect();
                     self.deferred.push((field.clone(), self.refusal(row, &errors)));
                 }
                 Ok(believed)

@@ -18,7 +18,11 @@ use store::{SnapshotFilter, StoreError};
 
 pub(super) const LIST: &[Param] = &[
     required("dataset_id", Kind::Text, "Which scraper: its dataset id, an alias of it, or its name."),
-    optional("status", Kind::Word(&["starting", "running", "ready", "failed", "canceled"]), "Only in this state."),
+    optional(
+        "status",
+        Kind::Word(&["starting", "running", "ready", "failed", "canceled"]),
+        "Only in this state.",
+    ),
     optional("skip", Kind::Count(0, i64::MAX as u64), "Snapshots to pass over."),
     optional("limit", Kind::Count(1, limit::LIST_ROWS_MAX), "Snapshots at most; 1000 if absent."),
     optional("from_date", Kind::Date, "Created then or later."),
@@ -30,7 +34,11 @@ pub(super) const LIST: &[Param] = &[
 const DAY_MS: i64 = 86_400_000;
 
 /// Stops a run; what was collected is kept.
-pub(super) async fn cancel(State(shared): State<Arc<Shared>>, principal: Principal, Path(id): Path<String>) -> Result<&'static str> {
+pub(super) async fn cancel(
+    State(shared): State<Arc<Shared>>,
+    principal: Principal,
+    Path(id): Path<String>,
+) -> Result<&'static str> {
     let snapshot = shared.snapshot(&principal, &id).await?;
     match shared.store.cancel(&snapshot.id, shared.clock.now()).await {
         Ok(()) => Ok("OK"),
@@ -77,7 +85,11 @@ pub(super) async fn rerun(
 }
 
 /// Runs of a dataset, newest first.
-pub(super) async fn list(State(shared): State<Arc<Shared>>, principal: Principal, RawQuery(raw): RawQuery) -> Result<Response> {
+pub(super) async fn list(
+    State(shared): State<Arc<Shared>>,
+    principal: Principal,
+    RawQuery(raw): RawQuery,
+) -> Result<Response> {
     let query = Query::read(raw.as_deref(), LIST)?;
     let dataset = query.text("dataset_id").ok_or_else(|| ApiError::option("\"dataset_id\" is required"))?;
     principal.check(&shared, dataset)?;
@@ -125,8 +137,13 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, principal: Principal
 }
 
 /// What was asked and how it went (api.md 6.6; capitals as documented).
-pub(super) async fn log(State(shared): State<Arc<Shared>>, principal: Principal, Path(id): Path<String>) -> Result<Json<Value>> {
-    let snapshot = shared.snapshot(&principal, &id).await.map_err(|error| error.renamed("Snapshot not found"))?;
+pub(super) async fn log(
+    State(shared): State<Arc<Shared>>,
+    principal: Principal,
+    Path(id): Path<String>,
+) -> Result<Json<Value>> {
+    let snapshot =
+        shared.snapshot(&principal, &id).await.map_err(|error| error.renamed("Snapshot not found"))?;
     let scraper = shared.scraper_of(&snapshot).await;
     let (trigger, counts) = (&snapshot.trigger, &snapshot.counts);
     let end = snapshot.finished_at.unwrap_or_else(|| shared.clock.now());

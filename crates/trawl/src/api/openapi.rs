@@ -36,11 +36,24 @@ enum Body {
     Anything,
 }
 
-const fn get(path: &'static str, about: &'static str, query: &'static [Param], good: Good, more: &'static [u16]) -> Operation {
+const fn get(
+    path: &'static str,
+    about: &'static str,
+    query: &'static [Param],
+    good: Good,
+    more: &'static [u16],
+) -> Operation {
     Operation { method: "get", path, about, query, body: None, good, more, public: false }
 }
 
-const fn post(path: &'static str, about: &'static str, query: &'static [Param], body: Option<Body>, good: Good, more: &'static [u16]) -> Operation {
+const fn post(
+    path: &'static str,
+    about: &'static str,
+    query: &'static [Param],
+    body: Option<Body>,
+    good: Good,
+    more: &'static [u16],
+) -> Operation {
     Operation { method: "post", path, about, query, body, good, more, public: false }
 }
 
@@ -49,27 +62,117 @@ const fn public(path: &'static str, about: &'static str, good: Good, more: &'sta
 }
 
 const OPERATIONS: &[Operation] = &[
-    post("/datasets/v3/trigger", "Begin a job.", options::TRIGGER, Some(Body::Inputs), Good::Object, &[400, 403, 404, 408, 409, 413, 415]),
-    post("/datasets/v3/scrape", "Begin a job and wait for its rows.", options::SCRAPE, Some(Body::Inputs), Good::Rows, &[202, 400, 403, 404, 408, 409, 413, 415]),
-    get("/datasets/v3/progress/{snapshot_id}", "Where a job stands.", progress::PROGRESS, Good::Object, &[400, 403, 404]),
-    get("/datasets/v3/progress/{snapshot_id}/events", "Every change of a job, as server-sent events.", &[], Good::Events, &[400, 403, 404]),
-    get("/datasets/v3/snapshot/{snapshot_id}", "Download the rows.", snapshot::DOWNLOAD, Good::Rows, &[202, 400, 403, 404]),
-    get("/datasets/v3/snapshot/{snapshot_id}/parts", "Into how many parts the rows fall.", snapshot::PARTS, Good::Object, &[400, 403, 404]),
-    get("/datasets/v3/snapshot/{snapshot_id}/input", "What was sent, as CSV.", &[], Good::Csv, &[400, 403, 404]),
-    post("/datasets/v3/snapshot/{snapshot_id}/cancel", "Stop a job; what was collected is kept.", &[], None, Good::Text, &[400, 403, 404]),
-    post("/datasets/v3/snapshot/{snapshot_id}/rerun", "The same inputs and options again.", &[], None, Good::Object, &[400, 403, 404]),
+    post(
+        "/datasets/v3/trigger",
+        "Begin a job.",
+        options::TRIGGER,
+        Some(Body::Inputs),
+        Good::Object,
+        &[400, 403, 404, 408, 409, 413, 415],
+    ),
+    post(
+        "/datasets/v3/scrape",
+        "Begin a job and wait for its rows.",
+        options::SCRAPE,
+        Some(Body::Inputs),
+        Good::Rows,
+        &[202, 400, 403, 404, 408, 409, 413, 415],
+    ),
+    get(
+        "/datasets/v3/progress/{snapshot_id}",
+        "Where a job stands.",
+        progress::PROGRESS,
+        Good::Object,
+        &[400, 403, 404],
+    ),
+    get(
+        "/datasets/v3/progress/{snapshot_id}/events",
+        "Every change of a job, as server-sent events.",
+        &[],
+        Good::Events,
+        &[400, 403, 404],
+    ),
+    get(
+        "/datasets/v3/snapshot/{snapshot_id}",
+        "Download the rows.",
+        snapshot::DOWNLOAD,
+        Good::Rows,
+        &[202, 400, 403, 404],
+    ),
+    get(
+        "/datasets/v3/snapshot/{snapshot_id}/parts",
+        "Into how many parts the rows fall.",
+        snapshot::PARTS,
+        Good::Object,
+        &[400, 403, 404],
+    ),
+    get(
+        "/datasets/v3/snapshot/{snapshot_id}/input",
+        "What was sent, as CSV.",
+        &[],
+        Good::Csv,
+        &[400, 403, 404],
+    ),
+    post(
+        "/datasets/v3/snapshot/{snapshot_id}/cancel",
+        "Stop a job; what was collected is kept.",
+        &[],
+        None,
+        Good::Text,
+        &[400, 403, 404],
+    ),
+    post(
+        "/datasets/v3/snapshot/{snapshot_id}/rerun",
+        "The same inputs and options again.",
+        &[],
+        None,
+        Good::Object,
+        &[400, 403, 404],
+    ),
     get("/datasets/v3/snapshots", "Jobs of a dataset, newest first.", manage::LIST, Good::Array, &[400, 403]),
-    get("/datasets/v3/log/{snapshot_id}", "What was asked and how it went.", &[], Good::Object, &[400, 403, 404]),
-    post("/datasets/v3/deliver/{snapshot_id}", "Deliver a snapshot once more.", delivery::DELIVER, Some(Body::Deliver), Good::Object, &[400, 403, 404, 408, 413, 415]),
-    get("/datasets/v3/delivery/{delivery_id}", "Where a delivery stands.", &[], Good::Object, &[400, 403, 404]),
-    get("/datasets/v3/scrapers", "Scrapers with the schemas of their doors.", datasets::SCRAPERS, Good::Array, &[400]),
+    get(
+        "/datasets/v3/log/{snapshot_id}",
+        "What was asked and how it went.",
+        &[],
+        Good::Object,
+        &[400, 403, 404],
+    ),
+    post(
+        "/datasets/v3/deliver/{snapshot_id}",
+        "Deliver a snapshot once more.",
+        delivery::DELIVER,
+        Some(Body::Deliver),
+        Good::Object,
+        &[400, 403, 404, 408, 413, 415],
+    ),
+    get(
+        "/datasets/v3/delivery/{delivery_id}",
+        "Where a delivery stands.",
+        &[],
+        Good::Object,
+        &[400, 403, 404],
+    ),
+    get(
+        "/datasets/v3/scrapers",
+        "Scrapers with the schemas of their doors.",
+        datasets::SCRAPERS,
+        Good::Array,
+        &[400],
+    ),
     get("/datasets/list", "Datasets by id and name.", &[], Good::Array, &[]),
     get("/datasets/{dataset_id}/metadata", "The fields of a dataset.", &[], Good::Object, &[400, 403, 404]),
     get("/status", "That the server takes requests.", &[], Good::Object, &[]),
     get("/customer/balance", "Always nothing: this server has no accounts.", &[], Good::Object, &[]),
     get("/zone/get_active_zones", "Always none: this server has no zones.", &[], Good::Array, &[]),
     get("/zone", "Always empty: this server has no zones.", &[], Good::Object, &[]),
-    post("/zone", "Accepted without effect: clients make the zones that they miss.", &[], Some(Body::Anything), Good::Object, &[]),
+    post(
+        "/zone",
+        "Accepted without effect: clients make the zones that they miss.",
+        &[],
+        Some(Body::Anything),
+        Good::Object,
+        &[],
+    ),
     get("/zone/cost", "Always nothing.", &[], Good::Object, &[]),
     get("/zone/passwords", "Always none.", &[], Good::Object, &[]),
     public("/healthz", "The process lives.", Good::Text, &[]),
@@ -243,7 +346,11 @@ mod tests {
         for operation in OPERATIONS {
             let parameters = &text["paths"][operation.path][operation.method]["parameters"];
             for name in path_names(operation.path) {
-                assert!(parameters.as_array().unwrap().iter().any(|p| p["name"] == name), "{}", operation.path);
+                assert!(
+                    parameters.as_array().unwrap().iter().any(|p| p["name"] == name),
+                    "{}",
+                    operation.path
+                );
             }
         }
     }

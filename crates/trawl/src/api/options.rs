@@ -9,8 +9,8 @@ use super::query::{Kind, Param, Query, optional, required};
 use extract::Scraper;
 use http::{HeaderName, HeaderValue};
 use model::{
-    Cargo, DatasetId, Delivery, DeliveryId, DeliveryState, Destination, Door, Format, Notice, Origin, Promise,
-    SnapshotId, Timestamp, Trigger, duration_ms, limit,
+    Cargo, DatasetId, Delivery, DeliveryId, DeliveryState, Destination, Door, Format, Notice, Origin,
+    Promise, SnapshotId, Timestamp, Trigger, duration_ms, limit,
 };
 use serde_json::{Map, Value};
 
@@ -32,7 +32,8 @@ const OWN_HEADERS: &[&str] =
 /// Options that only the query may set: they decide how the body is read.
 const QUERY_ONLY: &[&str] = &["dataset_id", "type", "discover_by"];
 
-const DATASET: Param = required("dataset_id", Kind::Text, "Which scraper: its dataset id, an alias of it, or its name.");
+const DATASET: Param =
+    required("dataset_id", Kind::Text, "Which scraper: its dataset id, an alias of it, or its name.");
 const FIELDS: Param = optional(
     "custom_output_fields",
     Kind::Fields,
@@ -43,7 +44,8 @@ const TYPE: Param = optional(
     Kind::Word(&["discover_new", "url_collection"]),
     "`discover_new`: the inputs lead to pages to collect; needs `discover_by`.",
 );
-const DISCOVER_BY: Param = optional("discover_by", Kind::Text, "The way of discovery, such as `keyword` or `category_url`.");
+const DISCOVER_BY: Param =
+    optional("discover_by", Kind::Text, "The way of discovery, such as `keyword` or `category_url`.");
 const INCLUDE_ERRORS: Param = optional("include_errors", Kind::Flag, "Put error rows in the result.");
 const LIMIT_PER_INPUT: Param =
     optional("limit_per_input", Kind::Count(1, COUNT_MAX), "Most records for one input.");
@@ -122,7 +124,9 @@ impl Words {
     pub(super) fn with_body(mut self, body: &Map<String, Value>) -> Result<Self> {
         let mut faults = Vec::new();
         for param in self.table.iter().filter(|param| !QUERY_ONLY.contains(&param.name)) {
-            let Some(text) = body.get(param.name).and_then(|value| text_of(value, param.kind)) else { continue };
+            let Some(text) = body.get(param.name).and_then(|value| text_of(value, param.kind)) else {
+                continue;
+            };
             match text.and_then(|text| param.kind.check(&text).map(|()| text)) {
                 Ok(text) => self.query.add(param.name, text),
                 Err(fault) => faults.push(format!("\"{}\" {fault}", param.name)),
@@ -149,7 +153,9 @@ impl Words {
                 return Err(ApiError::bad("Incorrect discovery collector id discover_by is required"));
             }
             None => Door::Collect,
-            Some(_) if !discovers => return Err(ApiError::option("\"discover_by\" requires \"type\" to be discover_new")),
+            Some(_) if !discovers => {
+                return Err(ApiError::option("\"discover_by\" requires \"type\" to be discover_new"));
+            }
             Some(by) => Door::Discover(by.to_owned()),
         };
         match &door {
@@ -249,7 +255,14 @@ impl Options {
     }
 
     /// The trigger.
-    pub(super) fn trigger(&self, words: &Words, scraper: &Scraper, door: &Door, origin: Origin, express: bool) -> Result<Trigger> {
+    pub(super) fn trigger(
+        &self,
+        words: &Words,
+        scraper: &Scraper,
+        door: &Door,
+        origin: Origin,
+        express: bool,
+    ) -> Result<Trigger> {
         Ok(Trigger {
             dataset_id: DatasetId(words.dataset_id()?.to_owned()),
             scraper: scraper.name().to_owned(),
@@ -309,9 +322,12 @@ fn output_fields(query: &Query, scraper: &Scraper) -> Result<Option<Vec<String>>
     let Some(text) = query.text("custom_output_fields") else { return Ok(None) };
     let paths: Vec<String> = text.split('|').map(|path| path.trim().to_owned()).collect();
     if paths.len() > OUTPUT_FIELDS {
-        return Err(ApiError::option(format!("\"custom_output_fields\" must not name more than {OUTPUT_FIELDS} fields")));
+        return Err(ApiError::option(format!(
+            "\"custom_output_fields\" must not name more than {OUTPUT_FIELDS} fields"
+        )));
     }
-    let knows = |name: &str| ROW_KEYS.contains(&name) || scraper.fields().iter().any(|field| field.name == name);
+    let knows =
+        |name: &str| ROW_KEYS.contains(&name) || scraper.fields().iter().any(|field| field.name == name);
     for path in &paths {
         let outermost = path.split('.').next().unwrap_or(path);
         if !knows(path) && !knows(outermost) {
@@ -344,7 +360,9 @@ fn webhook(query: &Query) -> Result<Option<Promise>> {
         let Some(name) = key.strip_prefix(HEADER_PREFIX) else { continue };
         let lower = name.to_ascii_lowercase();
         if HeaderName::from_bytes(name.as_bytes()).is_err() || OWN_HEADERS.contains(&lower.as_str()) {
-            return Err(ApiError::option(format!("\"{HEADER_PREFIX}\" must be followed by the name of a header of your own")));
+            return Err(ApiError::option(format!(
+                "\"{HEADER_PREFIX}\" must be followed by the name of a header of your own"
+            )));
         }
         let value = header_value(key, value)?;
         if lower == "authorization" {
@@ -354,7 +372,9 @@ fn webhook(query: &Query) -> Result<Option<Promise>> {
         }
     }
     if headers.len() > HEADERS {
-        return Err(ApiError::option(format!("\"{HEADER_PREFIX}\" must not be given more than {HEADERS} times")));
+        return Err(ApiError::option(format!(
+            "\"{HEADER_PREFIX}\" must not be given more than {HEADERS} times"
+        )));
     }
     Ok(Some(Promise {
         destination: Destination::Webhook { endpoint: endpoint.to_owned(), auth_header: auth, headers },

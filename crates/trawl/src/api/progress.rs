@@ -1,12 +1,12 @@
 //! `GET /datasets/v3/progress/{id}`: where a run stands; `?wait=` tells of a change, `/events` of every one.
 
+use super::Shared;
 use super::auth::Principal;
 use super::error::{ApiError, Result, object};
 use super::query::{Kind, Param, Query, optional};
 use super::server::Stopping;
-use super::Shared;
-use axum::extract::{Extension, Path, RawQuery, State};
 use axum::Json;
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
 use model::{Snapshot, SnapshotId, SnapshotState, Timestamp};
@@ -44,7 +44,8 @@ pub(super) fn projection(snapshot: &Snapshot, now: Timestamp) -> Map<String, Val
         body.insert("error_codes".into(), Value::Object(codes));
     }
     if snapshot.state == SnapshotState::Failed {
-        let message = snapshot.message.as_deref().unwrap_or("Something went wrong. Our team is looking into it.");
+        let message =
+            snapshot.message.as_deref().unwrap_or("Something went wrong. Our team is looking into it.");
         body.insert("error_message".into(), json!(message));
     }
     if !snapshot.state.is_terminal() {
@@ -130,7 +131,14 @@ pub(super) async fn events(
 ) -> Result<Sse<impl Stream<Item = std::result::Result<Event, Infallible>>>> {
     let changes = shared.store.subscribe();
     let snapshot = shared.snapshot(&principal, &id).await?;
-    let watching = Watching { shared, changes, told: None, id: snapshot.id, ended: false, stopping: stopping.map(|s| s.0) };
+    let watching = Watching {
+        shared,
+        changes,
+        told: None,
+        id: snapshot.id,
+        ended: false,
+        stopping: stopping.map(|s| s.0),
+    };
     let events = futures_util::stream::unfold(watching, Watching::next);
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }

@@ -1,7 +1,9 @@
 //! The routes: one place that says what there is, and in what order a request passes the walls.
 
 use super::error::{no_such_method, no_such_path};
-use super::{Api, Shared, access, account, auth, datasets, delivery, manage, openapi, progress, snapshot, trigger};
+use super::{
+    Api, Shared, access, account, auth, datasets, delivery, manage, openapi, progress, snapshot, trigger,
+};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -68,7 +70,8 @@ pub fn router(api: Arc<Api>) -> Router {
 /// Refusals that the router makes by itself (a path that is not UTF-8, …) become ours.
 async fn typed(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
     let response = next.run(request).await;
-    let is_plain = response.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"text/plain"));
+    let is_plain =
+        response.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"text/plain"));
     if response.status() == StatusCode::BAD_REQUEST && is_plain {
         return super::error::ApiError::bad("The path is not valid").into_response();
     }

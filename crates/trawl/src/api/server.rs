@@ -3,8 +3,8 @@
 //! Invariants: connections are bounded in number; a client that sends its head (or its TLS hello) too slowly, or does
 //! not take its answer, is cut off; a stop lets open answers end, but no longer than `shutdown`.
 
-use super::access::Peer;
 use super::Settings;
+use super::access::Peer;
 use super::patience::Patient;
 use anyhow::{Context, Result};
 use axum::Router;
@@ -160,7 +160,7 @@ impl Connection {
         let stream = TokioIo::new(Patient::new(stream, self.head_timeout, WRITE_STALL));
         let connection = builder.serve_connection(stream, service);
         if let Err(error) = self.watcher.watch(connection.into_owned()).await {
-            tracing::debug!(%peer.0, %error, "connection ended early");
+            tracing::debug!(peer = %peer.0, %error, "connection ended early");
         }
     }
 }

@@ -1,14 +1,16 @@
 //! `GET /datasets/v3/snapshot/{id}`: the rows; `/parts`: into how many parts they fall; `/input`: what was sent.
 
+use super::Shared;
 use super::auth::Principal;
 use super::error::{ApiError, Result};
 use super::query::{Kind, Param, Query, optional};
-use super::Shared;
 use crate::rows::{Range, Rows};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY};
+use axum::http::header::{
+    ACCEPT_ENCODING, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY,
+};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -20,10 +22,15 @@ use std::sync::Arc;
 
 const FORMAT: Param = optional("format", Kind::Format, "Format of the rows; `json` if absent.");
 const COMPRESS: Param = optional("compress", Kind::Flag, "The body is a gzip file.");
-const BATCH: Param = optional("batch_size", Kind::Count(limit::BATCH_ROWS_MIN, i64::MAX as u64), "Rows of a part.");
-const PART: Param = optional("part", Kind::Count(1, i64::MAX as u64), "Which part, from 1; with `batch_size`.");
-const GUARD: Param =
-    optional("csv_formula_guard", Kind::Flag, "CSV: cells that begin with =, +, - or @ get a leading apostrophe.");
+const BATCH: Param =
+    optional("batch_size", Kind::Count(limit::BATCH_ROWS_MIN, i64::MAX as u64), "Rows of a part.");
+const PART: Param =
+    optional("part", Kind::Count(1, i64::MAX as u64), "Which part, from 1; with `batch_size`.");
+const GUARD: Param = optional(
+    "csv_formula_guard",
+    Kind::Flag,
+    "CSV: cells that begin with =, +, - or @ get a leading apostrophe.",
+);
 
 pub(super) const DOWNLOAD: &[Param] = &[FORMAT, COMPRESS, BATCH, PART, GUARD];
 pub(super) const PARTS: &[Param] = &[FORMAT, COMPRESS, BATCH];
@@ -108,7 +115,9 @@ async fn body_of(
     let shape = Rows::shape(snapshot, scraper.as_deref(), format, guard);
     let range = part.map_or(Range::ALL, |part| Range::part(part.number.saturating_sub(1), part.batch_size));
     let stream = shared.rows.stream(snapshot, shape, gzip, range);
-    let mut response = Body::from_stream(stream.inspect_err(|error| tracing::error!(%error, "a download broke off"))).into_response();
+    let mut response =
+        Body::from_stream(stream.inspect_err(|error| tracing::error!(%error, "a download broke off")))
+            .into_response();
     set(&mut response, axum::http::HeaderName::from_static("x-snapshot-id"), snapshot.id.as_str());
     response
 }
@@ -196,7 +205,11 @@ pub(super) async fn input(
 }
 
 /// The second pass: batch after batch.
-fn input_lines(shared: Arc<Shared>, snapshot: Snapshot, writer: Writer) -> impl Stream<Item = std::io::Result<Bytes>> {
+fn input_lines(
+    shared: Arc<Shared>,
+    snapshot: Snapshot,
+    writer: Writer,
+) -> impl Stream<Item = std::io::Result<Bytes>> {
     let start = (shared, snapshot.id, Some(writer), Some(0_u64));
     futures_util::stream::try_unfold(start, |(shared, id, mut writer, cursor)| async move {
         let Some(mut open) = writer.take() else { return Ok(None) };

@@ -21,13 +21,21 @@ use tokio::sync::broadcast::error::RecvError;
 const RETRY_SECS: &str = "10";
 
 /// Begins a job.
-pub(super) async fn trigger(State(shared): State<Arc<Shared>>, principal: Principal, request: Request) -> Result<Json<Value>> {
+pub(super) async fn trigger(
+    State(shared): State<Arc<Shared>>,
+    principal: Principal,
+    request: Request,
+) -> Result<Json<Value>> {
     let submitted = submit(&shared, &principal, request, TRIGGER, None).await?;
     Ok(Json(json!({ "snapshot_id": submitted.id.as_str() })))
 }
 
 /// Begins a job and waits for its rows.
-pub(super) async fn scrape(State(shared): State<Arc<Shared>>, principal: Principal, request: Request) -> Result<Response> {
+pub(super) async fn scrape(
+    State(shared): State<Arc<Shared>>,
+    principal: Principal,
+    request: Request,
+) -> Result<Response> {
     let changes = shared.store.subscribe();
     let most = shared.settings.sync_inputs_max;
     let submitted = submit(&shared, &principal, request, SCRAPE, Some(most)).await?;
@@ -37,7 +45,9 @@ pub(super) async fn scrape(State(shared): State<Arc<Shared>>, principal: Princip
         Ok(snapshot) => {
             let snapshot = snapshot?;
             match snapshot.state {
-                SnapshotState::Ready => Ok(snapshot::rows(&shared, &snapshot, format, None, false, false).await),
+                SnapshotState::Ready => {
+                    Ok(snapshot::rows(&shared, &snapshot, format, None, false, false).await)
+                }
                 _ => Err(ApiError::bad(snapshot::why_not(&snapshot))),
             }
         }
@@ -68,5 +78,6 @@ fn in_progress(id: &SnapshotId) -> Response {
                    to track progress via the Monitor Snapshot endpoint and download it once ready via the Download \
                    Snapshot endpoint.";
     let body = Json(json!({ "snapshot_id": id.as_str(), "message": message }));
-    (StatusCode::ACCEPTED, [(RETRY_AFTER.as_str(), RETRY_SECS), ("x-snapshot-id", id.as_str())], body).into_response()
+    (StatusCode::ACCEPTED, [(RETRY_AFTER.as_str(), RETRY_SECS), ("x-snapshot-id", id.as_str())], body)
+        .into_response()
 }

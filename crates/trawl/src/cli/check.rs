@@ -23,7 +23,9 @@ impl Check {
             if config.scrapers.is_empty() {
                 bail!(Mistake("name scraper folders, or `--scrapers DIR`".into()));
             }
-            for entry in std::fs::read_dir(&config.scrapers).with_context(|| config.scrapers.clone())?.flatten() {
+            for entry in
+                std::fs::read_dir(&config.scrapers).with_context(|| config.scrapers.clone())?.flatten()
+            {
                 folders.push(entry.path());
             }
             folders.sort();
@@ -45,7 +47,10 @@ fn check(given: &Path) -> Result<bool> {
     let file = folder.join("scraper.toml");
     let shown = file.display().to_string();
     let text = std::fs::read_to_string(&file).map_err(|e| Mistake(format!("{shown}: {e}")))?;
-    let name = std::fs::canonicalize(folder)?.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = std::fs::canonicalize(folder)?
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let scraper = match Scraper::compile(&name, &text) {
         Ok(scraper) => scraper,
         Err(errors) => {
@@ -80,10 +85,13 @@ fn cases(folder: &Path) -> Result<Vec<Case>> {
     folders
         .into_iter()
         .map(|path| {
-            let read = |name: &str| std::fs::read(path.join(name)).with_context(|| path.join(name).display().to_string());
+            let read = |name: &str| {
+                std::fs::read(path.join(name)).with_context(|| path.join(name).display().to_string())
+            };
             let text = |name: &str| Ok::<_, anyhow::Error>(String::from_utf8(read(name)?)?);
             let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            let page = ["page.html", "page.json"].iter().find(|f| path.join(f).exists()).unwrap_or(&"page.html");
+            let page =
+                ["page.html", "page.json"].iter().find(|f| path.join(f).exists()).unwrap_or(&"page.html");
             Ok(Case { name, page: read(page)?, input: text("input.json")?, expected: text("expected.json")? })
         })
         .collect()

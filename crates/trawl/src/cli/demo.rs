@@ -26,7 +26,8 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) async fn run(self) -> Result<()> {
-        let shop = Site::start(SiteOptions { pages: PRODUCTS, gzip: true, ..SiteOptions::default() }).context("the shop")?;
+        let shop = Site::start(SiteOptions { pages: PRODUCTS, gzip: true, ..SiteOptions::default() })
+            .context("the shop")?;
         let receiver = Receiver::start().context("the webhook's receiver")?;
         let mut config = self.options.load()?;
         let folder = Folder::new()?;
@@ -58,7 +59,8 @@ impl Demo {
     }
 
     async fn show(&self, url: &str, token: &str, shop: &Site, receiver: &Receiver) -> Result<()> {
-        let address = url.strip_prefix("http://").context("the demo speaks plain HTTP; leave `tls.cert` empty")?;
+        let address =
+            url.strip_prefix("http://").context("the demo speaks plain HTTP; leave `tls.cert` empty")?;
         let caller = Caller { address: address.to_owned(), token: token.to_owned() };
         let category = format!("{}/c/{CATEGORY}?page=1", shop.base_url());
         println!("server    {url}");
@@ -78,14 +80,18 @@ impl Demo {
         let rows = receive(receiver).await?;
         println!("\nThe first rows:");
         for row in rows.iter().take(3) {
-            let shown = ["title", "price", "currency", "sku", "rating", "url"].map(|k| (k.to_owned(), row[k].clone()));
+            let shown = ["title", "price", "currency", "sku", "rating", "url"]
+                .map(|k| (k.to_owned(), row[k].clone()));
             println!("  {}", Value::Object(shown.into_iter().collect()));
         }
         println!("\nGo on with{}:", if self.keep { "" } else { " (run the demo with --keep)" });
         println!("  export TRAWL_API_TOKEN={token}");
         let auth = "-H \"Authorization: Bearer $TRAWL_API_TOKEN\"";
         println!("  curl -s '{url}/datasets/v3/snapshot/{id}?format=csv' {auth}");
-        println!("  curl -s '{url}/datasets/v3/scrape?dataset_id=demo_shop' {auth} -d '[{{\"url\":\"{}/p/1\"}}]'", shop.base_url());
+        println!(
+            "  curl -s '{url}/datasets/v3/scrape?dataset_id=demo_shop' {auth} -d '[{{\"url\":\"{}/p/1\"}}]'",
+            shop.base_url()
+        );
         println!("  curl -s '{url}/datasets/v3/log/{id}' {auth}");
         println!("  curl -s '{url}/openapi.json'");
         Ok(())
@@ -97,7 +103,8 @@ async fn watch(caller: &Caller, id: &str) -> Result<Value> {
     let mut shown = String::new();
     loop {
         let progress = caller.get(&format!("/datasets/v3/progress/{id}?wait=10")).await?;
-        let line = format!("{} records, {} errors", number(&progress, "records"), number(&progress, "errors"));
+        let line =
+            format!("{} records, {} errors", number(&progress, "records"), number(&progress, "errors"));
         if line != shown {
             println!("progress  {line}");
             shown = line;

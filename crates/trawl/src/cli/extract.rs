@@ -66,7 +66,11 @@ impl Extract {
         let own = Path::new(&config.scrapers).join(&self.scraper).join("scraper.toml");
         let builtin = BUILTIN.iter().find(|(name, _)| *name == self.scraper);
         let (shown, text) = if self.scraper.ends_with(".toml") {
-            (self.scraper.clone(), std::fs::read_to_string(&self.scraper).map_err(|e| Mistake(format!("{}: {e}", self.scraper)))?)
+            (
+                self.scraper.clone(),
+                std::fs::read_to_string(&self.scraper)
+                    .map_err(|e| Mistake(format!("{}: {e}", self.scraper)))?,
+            )
         } else if !config.scrapers.is_empty() && own.exists() {
             (own.display().to_string(), std::fs::read_to_string(&own)?)
         } else if let Some((name, text)) = builtin {

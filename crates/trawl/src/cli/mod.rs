@@ -114,10 +114,12 @@ impl Options {
         let mut layers = Layers::defaults();
         if let Some(path) = &self.config {
             let name = path.display().to_string();
-            let text = std::fs::read_to_string(path).map_err(|e| Mistake(format!("the settings file `{name}`: {e}")))?;
+            let text = std::fs::read_to_string(path)
+                .map_err(|e| Mistake(format!("the settings file `{name}`: {e}")))?;
             layers.file(&name, &text);
         }
-        let words = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        let words =
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
         layers.environment(words);
         if let Some(listen) = &self.listen {
             layers.flag("listen", listen);
@@ -128,19 +130,26 @@ impl Options {
             }
         }
         for word in &self.set {
-            let Some((name, value)) = word.split_once('=') else { bail!(Mistake(format!("--set {word}: should be NAME=VALUE"))) };
+            let Some((name, value)) = word.split_once('=') else {
+                bail!(Mistake(format!("--set {word}: should be NAME=VALUE")))
+            };
             layers.flag(name.trim(), value);
         }
         Ok(layers)
     }
 
     fn load(&self) -> Result<Config> {
-        Ok(self.layers()?.build().map_err(|faults| Mistake(format!("the settings are wrong:\n  {}", faults.join("\n  "))))?)
+        Ok(self
+            .layers()?
+            .build()
+            .map_err(|faults| Mistake(format!("the settings are wrong:\n  {}", faults.join("\n  "))))?)
     }
 
     fn show(&self) -> Result<()> {
         let layers = self.layers()?;
-        layers.build().map_err(|faults| Mistake(format!("the settings are wrong:\n  {}", faults.join("\n  "))))?;
+        layers
+            .build()
+            .map_err(|faults| Mistake(format!("the settings are wrong:\n  {}", faults.join("\n  "))))?;
         print(&layers.show())
     }
 }

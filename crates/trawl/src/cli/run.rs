@@ -8,7 +8,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use futures_util::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
-use model::{DatasetId, Door, Format, Input, Origin, Snapshot, SnapshotId, SnapshotState, Timestamp, Trigger, slices};
+use model::{
+    DatasetId, Door, Format, Input, Origin, Snapshot, SnapshotId, SnapshotState, Timestamp, Trigger, slices,
+};
 use serde_json::{Map, Value};
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -76,7 +78,11 @@ impl Run {
         let door = self.discover_by.clone().map_or(Door::Collect, Door::Discover);
         if !scraper.has_door(&door) {
             let known = scraper.discover_methods().join(", ");
-            bail!(Mistake(format!("`{}` has no door `{}`; it discovers by: {known}", scraper.name(), door.name())));
+            bail!(Mistake(format!(
+                "`{}` has no door `{}`; it discovers by: {known}",
+                scraper.name(),
+                door.name()
+            )));
         }
         let id = SnapshotId::new(app.clock.now(), app.clock.random());
         self.trigger(app, &scraper, door, &id).await?;
@@ -85,7 +91,8 @@ impl Run {
             Some(path) => Box::new(std::fs::File::create(path).with_context(|| path.display().to_string())?),
             None => Box::new(std::io::stdout()),
         };
-        let snapshot = follow(app, &id, matches!(format, Format::Ndjson | Format::Jsonl), &scraper, &mut out).await?;
+        let snapshot =
+            follow(app, &id, matches!(format, Format::Ndjson | Format::Jsonl), &scraper, &mut out).await?;
         if !matches!(format, Format::Ndjson | Format::Jsonl) {
             write_rows(&app.rows, &snapshot, &scraper, format, Range::ALL, &mut out).await?;
         }
@@ -167,7 +174,8 @@ async fn add(app: &App, id: &SnapshotId, batch: Vec<(Timestamp, Input)>, per_roo
 /// A URL, or a JSON object.
 fn row_of(word: &str) -> Result<Map<String, Value>> {
     if word.trim_start().starts_with('{') {
-        return serde_json::from_str(word).map_err(|e| Mistake(format!("`{word}` is no JSON object: {e}")).into());
+        return serde_json::from_str(word)
+            .map_err(|e| Mistake(format!("`{word}` is no JSON object: {e}")).into());
     }
     Ok(Map::from_iter([("url".to_owned(), Value::String(word.trim().to_owned()))]))
 }
@@ -175,7 +183,8 @@ fn row_of(word: &str) -> Result<Map<String, Value>> {
 fn rows_of(text: &str) -> Result<Vec<Map<String, Value>>> {
     let start = text.trim_start();
     if start.starts_with('[') {
-        return serde_json::from_str(start).map_err(|e| Mistake(format!("no JSON array of objects: {e}")).into());
+        return serde_json::from_str(start)
+            .map_err(|e| Mistake(format!("no JSON array of objects: {e}")).into());
     }
     let mut lines = text.lines().filter(|l| !l.trim().is_empty()).peekable();
     let first = lines.peek().copied().unwrap_or_default();
@@ -195,7 +204,13 @@ fn read(path: &Path) -> Result<String> {
 }
 
 /// Shows progress until the end; with `live`, writes rows as they come. Ctrl-C cancels and keeps what there is.
-async fn follow(app: &App, id: &SnapshotId, live: bool, scraper: &Scraper, out: &mut (dyn Write + Send)) -> Result<Snapshot> {
+async fn follow(
+    app: &App,
+    id: &SnapshotId,
+    live: bool,
+    scraper: &Scraper,
+    out: &mut (dyn Write + Send),
+) -> Result<Snapshot> {
     let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} inputs, {msg}, {elapsed}") {
         bar.set_style(style);

@@ -56,7 +56,8 @@ impl Token {
             Action::List => {
                 let mut out = String::from("id\tname\tdatasets\tcreated\texpires\trevoked\n");
                 for token in store.tokens().await? {
-                    let moment = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| at.to_string());
+                    let moment =
+                        |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| at.to_string());
                     let datasets = token.datasets.map_or_else(|| "all".to_owned(), |d| d.join(","));
                     out.push_str(&format!(
                         "{}\t{}\t{datasets}\t{}\t{}\t{}\n",

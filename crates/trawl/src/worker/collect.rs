@@ -7,8 +7,8 @@ use extract::{Extraction, Scraper};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use model::{
-    Door, Failure, FailureCode, Fate, Input, Outcome, Page, Record, Segment, SnapshotState, Trigger, Verdict, error_json,
-    host_of, keep_within, limit, record_json, settle, verdict,
+    Door, Failure, FailureCode, Fate, Input, Outcome, Page, Record, Segment, SnapshotState, Trigger, Verdict,
+    error_json, host_of, keep_within, limit, record_json, settle, verdict,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -45,17 +45,20 @@ impl Worker {
     /// Does one slice to the end: every input is settled, put back, or left to the next holder of the lease.
     pub(super) async fn collect(self: Arc<Self>, lease: Lease) {
         let mut hold = self.leases.hold(&lease);
-        let scraper = match self.catalogue.at_version(&lease.trigger.scraper, &lease.trigger.scraper_version).await {
-            Ok(scraper) => scraper,
-            Err(error) => {
-                let message = format!("the scraper `{}` cannot be loaded: {error:#}", lease.trigger.scraper);
-                tracing::error!(snapshot = %lease.job.snapshot, message);
-                if let Err(error) = self.store.fail(&lease.job.snapshot, &message, self.clock.now()).await {
-                    tracing::warn!(%error, "could not fail the run");
+        let scraper =
+            match self.catalogue.at_version(&lease.trigger.scraper, &lease.trigger.scraper_version).await {
+                Ok(scraper) => scraper,
+                Err(error) => {
+                    let message =
+                        format!("the scraper `{}` cannot be loaded: {error:#}", lease.trigger.scraper);
+                    tracing::error!(snapshot = %lease.job.snapshot, message);
+                    if let Err(error) = self.store.fail(&lease.job.snapshot, &message, self.clock.now()).await
+                    {
+                        tracing::warn!(%error, "could not fail the run");
+                    }
+                    return;
                 }
-                return;
-            }
-        };
+            };
         let slice = Arc::new(Slice { trigger: lease.trigger.clone(), scraper });
         let (fates, columns) = self.fates(&lease, &slice, &mut hold).await;
         let stopping = match *hold.signal.borrow() {
@@ -63,19 +66,26 @@ impl Worker {
             Signal::Stop(state) => Some(stop_failure(state)),
             Signal::GoOn | Signal::HandBack => None,
         };
-        let outcome = settle(fates, &self.settings.retry, self.clock.now(), self.clock.jitter(), stopping.as_ref());
+        let outcome =
+            settle(fates, &self.settings.retry, self.clock.now(), self.clock.jitter(), stopping.as_ref());
         self.register(&lease, outcome, &columns, &mut hold).await;
     }
 
     /// Fetches and reads the inputs, several at a time, in order; within the limits that the lease names.
-    async fn fates(&self, lease: &Lease, slice: &Arc<Slice>, hold: &mut Hold) -> (Vec<(Input, Fate)>, Vec<String>) {
+    async fn fates(
+        &self,
+        lease: &Lease,
+        slice: &Arc<Slice>,
+        hold: &mut Hold,
+    ) -> (Vec<(Input, Fate)>, Vec<String>) {
         let mut budget = Budget::new(lease);
         let mut waiting: VecDeque<usize> = (0..lease.job.inputs.len()).collect();
         let mut fates: Vec<Option<Fate>> = vec![None; lease.job.inputs.len()];
         let mut columns: Vec<String> = Vec::new();
         let mut record_bytes = 0_usize;
         let mut running = FuturesUnordered::new();
-        let closing = tokio::time::sleep_until(Instant::now() + Duration::from_millis(limit::SLICE_MS.unsigned_abs()));
+        let closing =
+            tokio::time::sleep_until(Instant::now() + Duration::from_millis(limit::SLICE_MS.unsigned_abs()));
         tokio::pin!(closing);
         let mut open = true;
         loop {
@@ -193,7 +203,13 @@ impl Worker {
     }
 
     /// `Some(None)` if there is nothing to write; `None` if the lease was lost on the way.
-    async fn write_segment(&self, lease: &Lease, outcome: &Outcome, attempt: u32, hold: &Hold) -> Option<Option<Segment>> {
+    async fn write_segment(
+        &self,
+        lease: &Lease,
+        outcome: &Outcome,
+        attempt: u32,
+        hold: &Hold,
+    ) -> Option<Option<Segment>> {
         if outcome.records.is_empty() && outcome.errors.is_empty() {
             return Some(None);
         }
@@ -203,7 +219,9 @@ impl Worker {
         loop {
             match self.bucket.put(&segment.key, bytes.clone()).await {
                 Ok(()) => return Some(Some(segment)),
-                Err(error) => tracing::warn!(%error, key = segment.key, "could not write a segment; trying again"),
+                Err(error) => {
+                    tracing::warn!(%error, key = segment.key, "could not write a segment; trying again")
+                }
             }
             if *hold.signal.borrow() == Signal::Lost {
                 return None;
@@ -273,7 +291,12 @@ enum Turn {
 
 impl Budget {
     fn new(lease: &Lease) -> Self {
-        Self { total: lease.records_left, per_root: lease.root_left.clone(), running: 0, running_per_root: BTreeMap::new() }
+        Self {
+            total: lease.records_left,
+            per_root: lease.root_left.clone(),
+            running: 0,
+            running_per_root: BTreeMap::new(),
+        }
     }
 
     fn begin(&mut self, root: u64) -> Turn {
@@ -374,10 +397,17 @@ fn found_row(input: &Input, trigger: &Trigger, now: model::Timestamp) -> Collect
         Ok(serde_json::Value::Object(fields)) => fields,
         _ => serde_json::Map::new(),
     };
-    let given = Input { row: input.discovery.clone().unwrap_or_else(|| input.row.clone()), discovery: None, ..input.clone() };
+    let given = Input {
+        row: input.discovery.clone().unwrap_or_else(|| input.row.clone()),
+        discovery: None,
+        ..input.clone()
+    };
     let columns = fields.keys().cloned().collect();
     let json = record_json(fields, &given, now, trigger.custom_output_fields.as_deref());
-    Collected { fate: Fate::Read { records: vec![Record { root: input.root, json }], led: Vec::new() }, columns }
+    Collected {
+        fate: Fate::Read { records: vec![Record { root: input.root, json }], led: Vec::new() },
+        columns,
+    }
 }
 
 fn encode(key: String, outcome: &Outcome) -> (Segment, Bytes) {
@@ -407,16 +437,24 @@ fn frame<'a>(lines: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) -> usize {
     }
     if !plain.is_empty() {
         // Writing to memory cannot fail, and the level is a constant in range.
-        let packed = zstd::bulk::compress(&plain, ZSTD_LEVEL).unwrap_or_else(|_| unreachable!("zstd to memory"));
+        let packed =
+            zstd::bulk::compress(&plain, ZSTD_LEVEL).unwrap_or_else(|_| unreachable!("zstd to memory"));
         out.extend_from_slice(&packed);
     }
     plain.len()
 }
 
 /// The error row of an input that the store settled by itself: its run was stopped, or it kept killing its worker.
-pub(crate) fn aborted_row(input: &Input, code: FailureCode, state: SnapshotState, at: model::Timestamp) -> String {
+pub(crate) fn aborted_row(
+    input: &Input,
+    code: FailureCode,
+    state: SnapshotState,
+    at: model::Timestamp,
+) -> String {
     let failure = match (code, state) {
-        (FailureCode::AbortedPage, SnapshotState::Ready | SnapshotState::Expiring) => stop_failure(SnapshotState::Expiring),
+        (FailureCode::AbortedPage, SnapshotState::Ready | SnapshotState::Expiring) => {
+            stop_failure(SnapshotState::Expiring)
+        }
         _ => code.into(),
     };
     error_json(&input.row, &failure, at)
@@ -427,7 +465,12 @@ mod tests {
     use super::*;
 
     fn lease(total: Option<u64>, per_root: &[(u64, u64)]) -> Budget {
-        Budget { total, per_root: per_root.iter().copied().collect(), running: 0, running_per_root: BTreeMap::new() }
+        Budget {
+            total,
+            per_root: per_root.iter().copied().collect(),
+            running: 0,
+            running_per_root: BTreeMap::new(),
+        }
     }
 
     #[test]

@@ -11,8 +11,8 @@ use fetch::{Answer, FetchError, Payload};
 use format::Shape;
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use model::{
-    Cargo, DeliveredFile, Delivery, DeliveryId, DeliveryOutcome, Destination, Format, Notice, Patience, Promise, Snapshot,
-    SnapshotState,
+    Cargo, DeliveredFile, Delivery, DeliveryId, DeliveryOutcome, Destination, Format, Notice, Patience,
+    Promise, Snapshot, SnapshotState,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -87,7 +87,9 @@ impl Worker {
         let promise = match &delivery.cargo {
             Cargo::Rows(promise) => promise,
             Cargo::Notice(notice) => return Some(self.send_notice(lease, notice).await),
-            Cargo::DeliveryNotice { endpoint, about } => return Some(self.send_delivery_notice(lease, endpoint, about).await),
+            Cargo::DeliveryNotice { endpoint, about } => {
+                return Some(self.send_delivery_notice(lease, endpoint, about).await);
+            }
         };
         let mut snapshot = lease.snapshot.clone();
         let mut failures = delivery.failures;
@@ -125,13 +127,22 @@ impl Worker {
                         Err(error) => return Some(self.later(delivery, failures, error.to_string(), None)),
                     }
                 }
-                Sent::Later { error, asked_ms } => return Some(self.later(delivery, failures, error, asked_ms)),
+                Sent::Later { error, asked_ms } => {
+                    return Some(self.later(delivery, failures, error, asked_ms));
+                }
                 Sent::Never { error } => return Some(DeliveryOutcome::Never { error }),
             }
         }
     }
 
-    async fn send_part(&self, delivery: &Delivery, promise: &Promise, snapshot: &Snapshot, part: u64, range: Range) -> Sent {
+    async fn send_part(
+        &self,
+        delivery: &Delivery,
+        promise: &Promise,
+        snapshot: &Snapshot,
+        part: u64,
+        range: Range,
+    ) -> Sent {
         let Destination::Webhook { endpoint, auth_header, headers } = &promise.destination;
         let trigger = &snapshot.trigger;
         let scraper = self.catalogue.at_version(&trigger.scraper, &trigger.scraper_version).await.ok();
@@ -165,16 +176,30 @@ impl Worker {
         self.send_news(lease, &notice.endpoint, notice.auth_header.clone(), &news).await
     }
 
-    async fn send_delivery_notice(&self, lease: &DeliveryLease, endpoint: &str, about: &DeliveryId) -> DeliveryOutcome {
+    async fn send_delivery_notice(
+        &self,
+        lease: &DeliveryLease,
+        endpoint: &str,
+        about: &DeliveryId,
+    ) -> DeliveryOutcome {
         let status = match self.store.delivery(about).await {
             Ok(delivery) => delivery.state.as_str(),
-            Err(error) => return self.later(&lease.delivery, lease.delivery.failures, error.to_string(), None),
+            Err(error) => {
+                return self.later(&lease.delivery, lease.delivery.failures, error.to_string(), None);
+            }
         };
-        let news = json!({ "id": about.as_str(), "snapshot_id": lease.snapshot.id.as_str(), "status": status });
+        let news =
+            json!({ "id": about.as_str(), "snapshot_id": lease.snapshot.id.as_str(), "status": status });
         self.send_news(lease, endpoint, None, &news).await
     }
 
-    async fn send_news(&self, lease: &DeliveryLease, endpoint: &str, auth_header: Option<String>, news: &serde_json::Value) -> DeliveryOutcome {
+    async fn send_news(
+        &self,
+        lease: &DeliveryLease,
+        endpoint: &str,
+        auth_header: Option<String>,
+        news: &serde_json::Value,
+    ) -> DeliveryOutcome {
         let post = Post {
             endpoint: endpoint.to_owned(),
             auth_header,
@@ -189,12 +214,20 @@ impl Worker {
         let body = || futures_util::stream::iter([Ok::<_, RowsError>(bytes.clone())]);
         match self.post(&post, body).await {
             Sent::Accepted => DeliveryOutcome::AllDone,
-            Sent::Later { error, asked_ms } => self.later(&lease.delivery, lease.delivery.failures, error, asked_ms),
+            Sent::Later { error, asked_ms } => {
+                self.later(&lease.delivery, lease.delivery.failures, error, asked_ms)
+            }
             Sent::Never { error } => DeliveryOutcome::Never { error },
         }
     }
 
-    fn later(&self, delivery: &Delivery, failures: u32, error: String, asked_ms: Option<u64>) -> DeliveryOutcome {
+    fn later(
+        &self,
+        delivery: &Delivery,
+        failures: u32,
+        error: String,
+        asked_ms: Option<u64>,
+    ) -> DeliveryOutcome {
         let now = self.clock.now();
         let since = delivery.failing_since.filter(|_| failures > 0).unwrap_or(now);
         let settings = &self.settings.deliver;
@@ -217,13 +250,19 @@ impl Worker {
         };
         let webhook_id = format!("{}_{}", post.delivery, post.part);
         let timestamp = self.clock.now().ms() / 1_000;
-        let mut signer = self.settings.deliver.signing_secret.as_deref().map(|s| Signer::new(s, &webhook_id, timestamp));
+        let mut signer =
+            self.settings.deliver.signing_secret.as_deref().map(|s| Signer::new(s, &webhook_id, timestamp));
         let (mut kept, mut length) = (Vec::new(), 0_usize);
         let mut first = body();
         while let Some(piece) = first.next().await {
             let piece = match piece {
                 Ok(piece) => piece,
-                Err(error) => return Sent::Later { error: format!("the rows could not be read: {error}"), asked_ms: None },
+                Err(error) => {
+                    return Sent::Later {
+                        error: format!("the rows could not be read: {error}"),
+                        asked_ms: None,
+                    };
+                }
             };
             length += piece.len();
             if let Some(signer) = &mut signer {
@@ -268,7 +307,10 @@ fn judge(result: Result<Answer, FetchError>) -> Sent {
     match result {
         Ok(answer) if answer.accepted() => Sent::Accepted,
         Ok(answer) if answer.status == 410 => Sent::Never { error: "the receiver answered 410 Gone".into() },
-        Ok(answer) => Sent::Later { error: format!("the receiver answered {}", answer.status), asked_ms: answer.retry_after_ms },
+        Ok(answer) => Sent::Later {
+            error: format!("the receiver answered {}", answer.status),
+            asked_ms: answer.retry_after_ms,
+        },
         // An address off limits, or no URL at all, does not get better.
         Err(error) if error.kind == fetch::FetchErrorKind::Refused => Sent::Never { error: error.message },
         Err(error) => Sent::Later { error: error.message, asked_ms: None },
@@ -279,7 +321,9 @@ fn clone_shape(shape: &Shape) -> Shape {
     match shape {
         Shape::Json => Shape::Json,
         Shape::Ndjson => Shape::Ndjson,
-        Shape::Csv { columns, formula_guard } => Shape::Csv { columns: columns.clone(), formula_guard: *formula_guard },
+        Shape::Csv { columns, formula_guard } => {
+            Shape::Csv { columns: columns.clone(), formula_guard: *formula_guard }
+        }
     }
 }
 

@@ -103,7 +103,8 @@ impl Worker {
         let every = Duration::from_millis(u64::try_from(self.settings.lease_ms / 3).unwrap_or(10_000));
         let mut changes = self.store.subscribe();
         while !*stop.borrow() {
-            let concerns_us = |change: &Change| matches!(change, Change::Stopping(id) if self.leases.holds(id));
+            let concerns_us =
+                |change: &Change| matches!(change, Change::Stopping(id) if self.leases.holds(id));
             tokio::select! {
                 () = super::news(&mut changes, concerns_us) => {}
                 () = tokio::time::sleep(every) => {}

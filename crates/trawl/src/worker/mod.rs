@@ -13,8 +13,8 @@ mod pool;
 mod sign;
 mod sweep;
 
-pub use deliver::DeliverSettings;
 pub(crate) use collect::aborted_row;
+pub use deliver::DeliverSettings;
 pub use pool::Pool;
 
 use crate::catalogue::Catalogue;
@@ -131,7 +131,9 @@ impl Worker {
     /// One round: claims what is due and does it to the end. The loop around it is [`Worker::run`]; a simulation
     /// calls it by itself. Returns how many slices were done.
     pub async fn tick(self: &Arc<Self>) -> usize {
-        let Ok(claimed) = self.store.claim(self.ask(Lane::Ordinary, self.settings.jobs)).await else { return 0 };
+        let Ok(claimed) = self.store.claim(self.ask(Lane::Ordinary, self.settings.jobs)).await else {
+            return 0;
+        };
         let n = claimed.leases.len();
         for lease in claimed.leases {
             self.clone().collect(lease).await;

@@ -43,7 +43,8 @@ pub struct Panicked;
 impl Pool {
     /// So many threads; 0 is one per core. They end when the last clone is dropped and the queue is empty.
     pub fn new(threads: usize) -> std::io::Result<Self> {
-        let threads = if threads == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { threads };
+        let threads =
+            if threads == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { threads };
         let shared = Arc::new(Shared { queue: Mutex::default(), ready: Condvar::new() });
         for n in 0..threads {
             let shared = shared.clone();
@@ -56,7 +57,11 @@ impl Pool {
     }
 
     /// Runs `task` on a reading thread; `express` goes ahead of the others.
-    pub async fn run<T: Send + 'static>(&self, express: bool, task: impl FnOnce() -> T + Send + 'static) -> Result<T, Panicked> {
+    pub async fn run<T: Send + 'static>(
+        &self,
+        express: bool,
+        task: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Panicked> {
         let (answer, waiting) = oneshot::channel();
         let task: Task = Box::new(move || {
             let result = catch_unwind(AssertUnwindSafe(task)).map_err(|_| Panicked);

@@ -11,9 +11,11 @@ pub(super) struct Signer(Hmac<Sha256>);
 impl Signer {
     /// `secret` is `whsec_` and base64, or any text (then its bytes).
     pub(super) fn new(secret: &str, id: &str, timestamp_secs: i64) -> Self {
-        let key = secret.strip_prefix("whsec_").and_then(decode).unwrap_or_else(|| secret.as_bytes().to_vec());
+        let key =
+            secret.strip_prefix("whsec_").and_then(decode).unwrap_or_else(|| secret.as_bytes().to_vec());
         // HMAC takes keys of any length.
-        let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap_or_else(|_| unreachable!("HMAC takes any key"));
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&key).unwrap_or_else(|_| unreachable!("HMAC takes any key"));
         mac.update(format!("{id}.{timestamp_secs}.").as_bytes());
         Self(mac)
     }
@@ -61,7 +63,11 @@ mod tests {
 
     #[test]
     fn the_specification_s_own_example() {
-        let mut signer = Signer::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330);
+        let mut signer = Signer::new(
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            1_614_265_330,
+        );
         signer.update(br#"{"test": 2432232314}"#);
         assert_eq!(signer.finish(), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }

@@ -45,7 +45,8 @@ impl Worker {
             let listed = self.bucket.list("segments/", &after, STEP).await?;
             let Some((last, _)) = listed.last() else { return Ok(()) };
             after.clone_from(last);
-            let old: Vec<String> = listed.into_iter().filter(|(_, age_ms)| *age_ms > YOUNG_MS).map(|(key, _)| key).collect();
+            let old: Vec<String> =
+                listed.into_iter().filter(|(_, age_ms)| *age_ms > YOUNG_MS).map(|(key, _)| key).collect();
             for key in self.store.unregistered(&old).await? {
                 tracing::info!(key, "swept an orphan");
                 self.bucket.delete(&key).await?;

@@ -4,10 +4,11 @@
 //!
 //! `TRAWL_SEED=n` repeats one world.
 
-use crate::world::{Dice, FaultyBucket, FaultyStore, Faults, LISTING_PAGES, PER_PAGE, TestClock, Web};
+use crate::world::{Dice, Faults, FaultyBucket, FaultyStore, LISTING_PAGES, PER_PAGE, TestClock, Web};
 use futures_util::StreamExt;
 use model::{
-    DatasetId, Door, Input, Origin, Patience, RetryPolicy, Snapshot, SnapshotId, SnapshotState, Timestamp, Trigger, slices,
+    DatasetId, Door, Input, Origin, Patience, RetryPolicy, Snapshot, SnapshotId, SnapshotState, Timestamp,
+    Trigger, slices,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -51,7 +52,12 @@ impl World {
     fn new(seed: u64) -> Self {
         let dice = Dice::new(seed);
         let clock = TestClock::new(dice.clone());
-        let web = Arc::new(Web { dice: dice.clone(), clock: clock.clone(), trouble: AtomicU32::new(12), asked: Default::default() });
+        let web = Arc::new(Web {
+            dice: dice.clone(),
+            clock: clock.clone(),
+            trouble: AtomicU32::new(12),
+            asked: Default::default(),
+        });
         let faults = Arc::new(Faults { dice: dice.clone(), once_in: AtomicU32::new(15) });
         let truth: Arc<dyn Store> = Arc::new(SqliteStore::in_memory().unwrap());
         let bucket = Arc::new(FaultyBucket { faults: Some(faults.clone()), ..FaultyBucket::default() });
@@ -76,7 +82,19 @@ impl World {
         };
         let workers = vec![worker("a"), worker("b")];
         let rows = Rows::new(truth.clone(), bucket.clone());
-        Self { dice, clock, web, faults, truth, bucket, catalogue, workers, rows, runs: Vec::new(), _scrapers: scrapers }
+        Self {
+            dice,
+            clock,
+            web,
+            faults,
+            truth,
+            bucket,
+            catalogue,
+            workers,
+            rows,
+            runs: Vec::new(),
+            _scrapers: scrapers,
+        }
     }
 
     async fn trigger(&mut self) {
@@ -99,7 +117,10 @@ impl World {
             } else {
                 format!("i/{at}")
             };
-            inputs.push((Timestamp::default(), Input::given(at, format!(r#"{{"url":"http://{host}/{path}"}}"#), host)));
+            inputs.push((
+                Timestamp::default(),
+                Input::given(at, format!(r#"{{"url":"http://{host}/{path}"}}"#), host),
+            ));
         }
         let per_input = if discover { PER_PAGE * LISTING_PAGES } else { 1 };
         let each = limit_per_input.map_or(per_input, |most| most.min(per_input));
@@ -128,7 +149,12 @@ impl World {
         self.truth.add(&id, cut, now).await.unwrap();
         let commit = Commit { id: id.clone(), trigger, deliveries: Vec::new(), idempotency: None, now };
         self.truth.commit(commit).await.unwrap();
-        self.runs.push(Run { id, given: n, wanted: Some(limit_multiple_results.map_or(all, |most| most.min(all))), dead });
+        self.runs.push(Run {
+            id,
+            given: n,
+            wanted: Some(limit_multiple_results.map_or(all, |most| most.min(all))),
+            dead,
+        });
     }
 
     /// One step of the world.
@@ -176,10 +202,18 @@ impl World {
         assert!(snapshot.counts.adds_up(), "inputs = settled + waiting + leased: {:?}", snapshot.counts);
         let (mut records, mut errors) = (0, 0);
         for registered in self.truth.segments(&at.id, 0, usize::MAX >> 1).await.unwrap() {
-            assert_eq!((registered.first_record, registered.first_error), (records, errors), "rows never move");
+            assert_eq!(
+                (registered.first_record, registered.first_error),
+                (records, errors),
+                "rows never move"
+            );
             match registered.content {
                 Content::Segment(segment) => {
-                    let bytes = self.bucket.get(&segment.key, 0, u64::MAX >> 1).await.expect("a registered segment has its bytes");
+                    let bytes = self
+                        .bucket
+                        .get(&segment.key, 0, u64::MAX >> 1)
+                        .await
+                        .expect("a registered segment has its bytes");
                     assert_eq!(bytes.len() as u64, segment.record_bytes + segment.error_bytes);
                     records += segment.records;
                     errors += segment.errors;
@@ -187,7 +221,11 @@ impl World {
                 Content::Aborted { errors: n } => errors += n,
             }
         }
-        assert_eq!((records, errors), (snapshot.counts.records, snapshot.counts.errors), "progress equals the rows");
+        assert_eq!(
+            (records, errors),
+            (snapshot.counts.records, snapshot.counts.errors),
+            "progress equals the rows"
+        );
         assert_eq!(errors, snapshot.error_codes.values().sum::<u64>(), "error codes add up");
         if let Some(most) = snapshot.trigger.limit_multiple_results {
             assert!(records <= most, "limit_multiple_results: {records} > {most}");
@@ -221,17 +259,25 @@ impl World {
         }
         if let Some(wanted) = at.wanted {
             assert_eq!(snapshot.state, SnapshotState::Ready, "{snapshot:?}");
-            let lost: u64 = snapshot.error_codes.iter().filter(|(c, _)| c.as_str() != "dead_page").map(|(_, n)| n).sum();
+            let lost: u64 =
+                snapshot.error_codes.iter().filter(|(c, _)| c.as_str() != "dead_page").map(|(_, n)| n).sum();
             let unlimited = snapshot.trigger.limit_multiple_results.is_none();
             // A listing whose attempts were used up takes its items with it; nothing else may be missing.
             if lost == 0 {
                 assert_eq!(snapshot.counts.records, wanted, "{:?}", snapshot.counts);
             }
             if unlimited {
-                assert_eq!(snapshot.error_codes.get(&model::FailureCode::DeadPage).copied().unwrap_or(0), at.dead);
+                assert_eq!(
+                    snapshot.error_codes.get(&model::FailureCode::DeadPage).copied().unwrap_or(0),
+                    at.dead
+                );
             }
             if unlimited && snapshot.trigger.door == Door::Collect {
-                assert_eq!(snapshot.counts.records + snapshot.counts.errors, at.given, "each input ends exactly once");
+                assert_eq!(
+                    snapshot.counts.records + snapshot.counts.errors,
+                    at.given,
+                    "each input ends exactly once"
+                );
             }
         }
     }
@@ -248,7 +294,13 @@ fn settings(node: &str) -> Settings {
         // Patient, so that only the planned dead pages become errors.
         retry: {
             let patience = Patience { attempts: 50, base_ms: 100, max_ms: 1_000 };
-            RetryPolicy { timeout: patience, reset: patience, slow_down: patience, server_error: patience, other: patience }
+            RetryPolicy {
+                timeout: patience,
+                reset: patience,
+                slow_down: patience,
+                server_error: patience,
+                other: patience,
+            }
         },
         deliver: DeliverSettings {
             timeout_ms: 1_000,
@@ -312,7 +364,11 @@ fn the_invariants_hold_in_seeded_worlds() {
     };
     for seed in seeds {
         let result = std::panic::catch_unwind(|| {
-            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(live(seed, 400));
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(live(seed, 400));
         });
         assert!(result.is_ok(), "repeat with TRAWL_SEED={seed}");
     }

@@ -5,13 +5,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use fetch::{FetchError, FetchErrorKind, Fetcher};
 use model::{
-    Delivery, DeliveryId, DeliveryOutcome, Input, JobId, Outcome, Page, Request, Segment, Snapshot, SnapshotId, Timestamp,
+    Delivery, DeliveryId, DeliveryOutcome, Input, JobId, Outcome, Page, Request, Segment, Snapshot,
+    SnapshotId, Timestamp,
 };
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use store::{
-    Aborted, Bucket, BucketError, Change, Claim, Claimed, Commit, Committed, DeliveryLease, Finished, Gauges, Held,
-    Idempotency, Lease, NewSnapshot, Registered, Remembered, Result, SnapshotFilter, Store, StoreError, Token,
+    Aborted, Bucket, BucketError, Change, Claim, Claimed, Commit, Committed, DeliveryLease, Finished, Gauges,
+    Held, Idempotency, Lease, NewSnapshot, Registered, Remembered, Result, SnapshotFilter, Store, StoreError,
+    Token,
 };
 use trawl::clock::Clock;
 
@@ -24,7 +26,8 @@ impl Dice {
     }
 
     pub(crate) fn next(&self) -> u64 {
-        let mut z = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z =
+            self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed).wrapping_add(0x9E37_79B9_7F4A_7C15);
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
@@ -100,7 +103,11 @@ impl Fetcher for Web {
                 let items: String = (first.saturating_sub(u64::from(page > 1))..first + PER_PAGE)
                     .map(|i| format!("<a class=item href=/i/{i}>{i}</a>"))
                     .collect();
-                let next = if page < LISTING_PAGES { format!("<a rel=next href=/c/{n}?page={}>next</a>", page + 1) } else { String::new() };
+                let next = if page < LISTING_PAGES {
+                    format!("<a rel=next href=/c/{n}?page={}>next</a>", page + 1)
+                } else {
+                    String::new()
+                };
                 (200, format!("<title>category {n}</title>{items}{next}"))
             }
             _ => (404, "gone".to_owned()),
@@ -226,7 +233,12 @@ impl Bucket for FaultyBucket {
         Ok(())
     }
 
-    async fn list(&self, prefix: &str, after: &str, limit: usize) -> std::result::Result<Vec<(String, u64)>, BucketError> {
+    async fn list(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> std::result::Result<Vec<(String, u64)>, BucketError> {
         let objects = self.objects.lock().unwrap();
         let keys = objects.keys().filter(|k| k.starts_with(prefix) && k.as_str() > after);
         Ok(keys.take(limit).map(|k| (k.clone(), 0)).collect())

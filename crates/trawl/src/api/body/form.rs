@@ -5,8 +5,8 @@ use crate::api::error::{ApiError, Result};
 use axum::body::Body;
 use axum::extract::{FromRequest, Multipart, Request};
 use bytes::Bytes;
-use futures_util::stream::{self, BoxStream};
 use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,7 +44,8 @@ pub(in crate::api) fn form_data(source: Source, content_type: HeaderValue) -> Fo
             let _ = send.send(Err(own.unwrap_or(error))).await;
         }
     });
-    let received = stream::unfold(receive, |mut receive| async move { Some((receive.recv().await?, receive)) });
+    let received =
+        stream::unfold(receive, |mut receive| async move { Some((receive.recv().await?, receive)) });
     FormData(received.boxed())
 }
 

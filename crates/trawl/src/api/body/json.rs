@@ -315,10 +315,7 @@ impl JsonRows {
     }
 
     /// The first object turned out to be a row itself.
-    fn bare<E: From<Fault>>(
-        &mut self,
-        row: &mut impl FnMut(&Self, &[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    fn bare<E: From<Fault>>(&mut self, row: &mut impl FnMut(&Self, &[u8]) -> Result<(), E>) -> Result<(), E> {
         let whole = std::mem::take(&mut self.outer);
         self.rows += 1;
         row(self, &whole)
@@ -437,7 +434,8 @@ mod tests {
     #[test]
     fn options_stand_before_or_behind_the_input() {
         let (rows, ending) =
-            whole(r#"{"limit_per_input":5,"\u0069nput":[{"url":"]}"}],"custom_input_fields":["my_id"]}"#).unwrap();
+            whole(r#"{"limit_per_input":5,"\u0069nput":[{"url":"]}"}],"custom_input_fields":["my_id"]}"#)
+                .unwrap();
         assert_eq!(rows, [r#"{"url":"]}"}"#]);
         let options = ending.options.unwrap();
         assert_eq!(options["limit_per_input"], 5);
@@ -457,7 +455,22 @@ mod tests {
         assert_eq!(whole("junk"), Err(Fault::Syntax("expected a value".into(), 1)));
         assert_eq!(whole("[{},,{}]"), Err(Fault::Syntax("expected a value".into(), 2)));
         assert_eq!(whole("[{} {}]"), Err(Fault::Syntax("expected `,` or `]`".into(), 2)));
-        for cut in ["[", "[{}", "[{},", "{", "{\"a", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"input\":[", "{\"input\":[]", "[{}] x", "{\"input\":[]}{}", "{}x", "{} {"] {
+        for cut in [
+            "[",
+            "[{}",
+            "[{},",
+            "{",
+            "{\"a",
+            "{\"a\"",
+            "{\"a\":",
+            "{\"a\":1",
+            "{\"input\":[",
+            "{\"input\":[]",
+            "[{}] x",
+            "{\"input\":[]}{}",
+            "{}x",
+            "{} {",
+        ] {
             assert!(matches!(whole(cut), Err(Fault::Syntax(..))), "{cut}");
         }
         assert!(matches!(whole(&"[".repeat(300)), Err(Fault::Syntax(..))));

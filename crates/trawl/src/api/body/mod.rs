@@ -53,8 +53,11 @@ impl Shape {
             | "text/plain"
             | "application/octet-stream"
             | "application/x-www-form-urlencoded" => Some(Self::Json),
-            "application/x-ndjson" | "application/ndjson" | "application/jsonl"
-            | "application/jsonlines" | "application/x-jsonlines" => Some(Self::Lines),
+            "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/jsonlines"
+            | "application/x-jsonlines" => Some(Self::Lines),
             "text/csv" | "application/csv" => Some(Self::Csv),
             "multipart/form-data" => Some(Self::Form),
             _ => None,
