@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn small_slices_stay_plain_and_large_ones_shrink() {
         let one = vec![Input::given(0, "{\"url\":\"http://a/\"}".into(), "a".into())];
-        let many = one.repeat(64);
+        let many = vec![one[0].clone(); 64];
         let mut codec = Codec::new().unwrap();
         assert_eq!(codec.encode(&one).unwrap()[0], PLAIN);
         let packed = codec.encode(&many).unwrap();

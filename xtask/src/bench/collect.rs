@@ -125,11 +125,11 @@ fn scrapy_once(python: &PathBuf, address: &str) -> Result<f64> {
     let mut command = Command::new("taskset");
     command.args(["-c", &SERVER_CORE.to_string()]).arg(python).args(["-c", measure]).arg(python).arg(script);
     command.args([
-        &PEER_PAGES.to_string(),
-        &out.to_string_lossy(),
+        PEER_PAGES.to_string().as_str(),
+        out.to_string_lossy().as_ref(),
         "64",
         "asyncio",
-        &format!("http://{address}"),
+        format!("http://{address}").as_str(),
     ]);
     let secs: f64 = ask(&mut command).context("Scrapy failed")?.trim().parse()?;
     Ok(PEER_PAGES as f64 / secs)
