@@ -51,6 +51,26 @@ fn deep_nesting_is_flattened_then_cut() {
 }
 
 #[test]
+fn a_flood_of_attributes_is_cut_but_a_long_value_is_not() {
+    let many = |n: usize| (0..n).map(|i| format!("a{i} ")).collect::<String>();
+    for page in [
+        format!("<p>x<a {}>", many(300_000)),
+        format!("<!-- <x y=' --><a b=\"<p>'\" {}>", many(300_000)),
+        format!("<a {}>", many(300_000).replace(' ', "=\">\" ")),
+    ] {
+        assert!(Document::parse(&page).is_truncated());
+    }
+    let json = "{&quot;a b&quot;: \"<p class='x'>y z</p>\", [1, 2, 3]} ".repeat(20_000);
+    let page =
+        format!("<p>x<div data-page='{}' id=d>text</div>{}", json.replace('\'', "&#39;"), "<p>y".repeat(100));
+    let document = Document::parse(&page);
+    assert!(!document.is_truncated());
+    let div = Selector::parse("#d").unwrap().first(document.root()).expect("the div");
+    assert!(div.attr("data-page").is_some_and(|v| v.len() > 500_000));
+    assert!(!Document::parse(&format!("<p><a {}>", many(500))).is_truncated());
+}
+
+#[test]
 fn repeated_attributes_and_texts_do_not_fill_the_memory() {
     // Each paragraph opens the formatting element, with its attribute, anew.
     let value = "v".repeat(100_000);
