@@ -24,12 +24,12 @@ fn file(name: &str) -> PathBuf {
 }
 
 /// The authority's certificate.
-pub fn ca() -> PathBuf {
+pub(crate) fn ca() -> PathBuf {
     file("ca.pem")
 }
 
-pub struct Secure {
-    pub addr: SocketAddr,
+pub(crate) struct Secure {
+    pub(crate) addr: SocketAddr,
     connections: Arc<AtomicUsize>,
 }
 
@@ -57,7 +57,7 @@ fn acceptor(alpn: &[&[u8]]) -> TlsAcceptor {
 }
 
 /// A server for `secure.test` that answers with what it saw in headers.
-pub async fn secure(alpn: &[&[u8]]) -> Secure {
+pub(crate) async fn secure(alpn: &[&[u8]]) -> Secure {
     let acceptor = acceptor(alpn);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let addr = listener.local_addr().expect("address");

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 /// One thing to do in answer to a request.
 #[derive(Clone)]
-pub enum Act {
+pub(crate) enum Act {
     /// Write that.
     Send(Vec<u8>),
     /// Write that without end.
@@ -29,27 +29,27 @@ pub enum Act {
 
 /// One request as it came.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Which of all requests it is, from 0.
-    pub number: usize,
+    pub(crate) number: usize,
     /// Which connection it came on, from 0.
-    pub connection: usize,
+    pub(crate) connection: usize,
     /// Request line and headers.
-    pub head: String,
+    pub(crate) head: String,
     /// The body, with chunking removed.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// When the head was complete.
-    pub at: Instant,
+    pub(crate) at: Instant,
 }
 
 impl Seen {
     /// The path of the request line.
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.head.split(' ').nth(1).unwrap_or_default()
     }
 
     /// The header of that lower-case name.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (key, value) = line.split_once(':')?;
             key.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -61,8 +61,8 @@ type Script = dyn Fn(&Seen) -> Vec<Act> + Send + Sync;
 
 /// The server.
 #[derive(Clone)]
-pub struct Origin {
-    pub addr: SocketAddr,
+pub(crate) struct Origin {
+    pub(crate) addr: SocketAddr,
     state: Arc<State>,
 }
 
@@ -77,7 +77,7 @@ struct State {
 
 impl Origin {
     /// Starts it.
-    pub async fn start(script: impl Fn(&Seen) -> Vec<Act> + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(script: impl Fn(&Seen) -> Vec<Act> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let origin = Self {
             addr: listener.local_addr().expect("address"),
@@ -101,22 +101,22 @@ impl Origin {
     }
 
     /// Starts one that always answers that, and keeps the connection.
-    pub async fn always(bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) async fn always(bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
         Self::start(move |_| vec![Act::Send(bytes.clone())]).await
     }
 
     /// Its URL with that path.
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.state.seen.lock().expect("lock").clone()
     }
 
     /// Waits until that many requests have come.
-    pub async fn requests(&self, count: usize) {
+    pub(crate) async fn requests(&self, count: usize) {
         loop {
             let arrived = self.state.arrived.notified();
             if self.seen().len() >= count {
@@ -126,11 +126,11 @@ impl Origin {
         }
     }
 
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
 
-    pub fn at_once_max(&self) -> usize {
+    pub(crate) fn at_once_max(&self) -> usize {
         self.state.at_once_max.load(Ordering::SeqCst)
     }
 }
@@ -266,12 +266,12 @@ async fn more(stream: &mut TcpStream, into: &mut Vec<u8>) -> bool {
     matches!(stream.read_buf(into).await, Ok(n) if n > 0)
 }
 
-pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|w| w == needle)
 }
 
 /// A whole answer with its length.
-pub fn answer(status: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn answer(status: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let mut out = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
@@ -284,12 +284,12 @@ pub fn answer(status: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) ->
 }
 
 /// 200 with that body.
-pub fn ok(body: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn ok(body: impl AsRef<[u8]>) -> Vec<u8> {
     answer("200 OK", &[], body)
 }
 
 /// Moves bytes both ways until one side ends.
-pub async fn splice<A, B>(mut a: A, mut b: B)
+pub(crate) async fn splice<A, B>(mut a: A, mut b: B)
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
