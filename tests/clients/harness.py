@@ -339,7 +339,7 @@ class Site:
         self.words = words
 
     def __enter__(self):
-        self.program = Program([binary("SITE_BIN", "site"), "--listen", "127.0.0.1:0", *self.words], name="site")
+        self.program = Program([binary("SITE_BIN", "site"), "--port", "0", *self.words], name="site")
         self.base = self.program.announced()
         return self
 
