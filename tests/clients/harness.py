@@ -363,7 +363,7 @@ class Site:
 
     def slow(self, number, ms=20000):
         """A page that comes late."""
-        return self.url(f"/slow/{number}?ms={ms}")
+        return self.url(f"/bad/slow/{ms}/{number}")
 
     def get(self, path):
         return call("GET", self.url(path))

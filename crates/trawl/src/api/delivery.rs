@@ -47,7 +47,10 @@ pub(super) async fn deliver(
         Some(value) => match value.as_u64() {
             Some(rows) if rows >= limit::BATCH_ROWS_MIN => promise.batch_size = Some(rows),
             _ => {
-                return Err(ApiError::bad(format!("Batch size should be at least {}", limit::BATCH_ROWS_MIN)));
+                return Err(ApiError::bad(format!(
+                    "Batch size should be at least {}",
+                    limit::BATCH_ROWS_MIN
+                )));
             }
         },
     }
