@@ -3,11 +3,33 @@
 //! Owns: the scraper file (parsed, checked, compiled), input schemas, planning, extraction, structured data, values.
 //! Must not know: I/O, async, clocks. "2 hours ago" is read against `page.fetched_at`.
 //!
-//! The public surface that the server uses (the author of this crate keeps these signatures):
+//! Reading order: `spec` (what a compiled file is), `file` (how it is compiled), `schema` (how a row is believed),
+//! `scraper` (what the server calls), `page` (how a page is read), `structured` and `value` (what it is read with).
+#![warn(missing_docs)]
 
-use model::{Door, Input, Page, Request};
+mod cases;
+mod content;
+mod file;
+mod jsonpath;
+pub mod limit;
+mod markdown;
+mod page;
+mod schema;
+mod scraper;
+mod spec;
+mod structured;
+mod template;
+pub mod value;
+mod walk;
+
+pub use cases::{Case, CaseError, CaseResult, run_cases};
+pub use content::main_content;
+pub use jsonpath::{JsonPath, JsonPathError};
+pub use markdown::markdown;
+pub use scraper::Scraper;
+pub use spec::{DoorSpec, FieldSpec, InputSpec, InputType};
+
 use serde_json::{Map, Value};
-use std::sync::Arc;
 
 /// One error of a scraper file, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +40,12 @@ pub struct FileError {
     pub column: usize,
     /// What is wrong and what was expected.
     pub message: String,
+}
+
+impl std::fmt::Display for FileError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.message)
+    }
 }
 
 /// `[field, reason]` of a validation error (api.md 2.4).
@@ -60,33 +88,4 @@ pub struct Follow {
     pub begun: Option<Map<String, Value>>,
     /// True for an input found to be collected, false for a further listing page of the same discovery.
     pub found: bool,
-}
-
-/// A compiled scraper file. Cheap to share, immutable; its version is a digest of the file.
-#[derive(Debug)]
-pub struct Scraper {
-    _private: (),
-}
-
-#[expect(unused_variables, reason = "signatures first")]
-impl Scraper {
-    /// Compiles a file, or says everything that is wrong with it.
-    pub fn compile(name: &str, text: &str) -> Result<Arc<Self>, Vec<FileError>> {
-        Err(Vec::new())
-    }
-
-    /// Believes a row of the caller: every field error at once. `carried` are `custom_input_fields`.
-    pub fn believe(&self, door: &Door, row: &Map<String, Value>, carried: &[String]) -> Result<Believed, Vec<FieldError>> {
-        Err(Vec::new())
-    }
-
-    /// What to ask the web for an input.
-    pub fn plan(&self, door: &Door, input: &Input) -> Result<Request, model::Failure> {
-        Err(model::FailureCode::BadInput.into())
-    }
-
-    /// Reads the page of an input.
-    pub fn extract(&self, door: &Door, input: &Input, page: &Page) -> Extraction {
-        Extraction::default()
-    }
 }

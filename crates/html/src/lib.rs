@@ -1,1 +1,22 @@
-//! placeholder
+//! Bytes → tree → selection: decoding, the HTML tree, and CSS selectors over it.
+//!
+//! Owns: the encoding sniffed from bytes, the tree (an immutable arena in document order), its text and serialisation,
+//! and selectors. Must not know: I/O, async, what a record is.
+//!
+//! Invariants: no type of the parser underneath is public; a tree is the tree a browser with scripting switched off
+//! would build (WHATWG HTML), except that it is cut ([`Document::is_truncated`]) or flattened past fixed limits, so that
+//! a hostile page costs time and memory linear in its size; nothing here recurses on the depth of a page.
+
+mod build;
+mod decode;
+mod flood;
+mod name;
+mod parse;
+mod select;
+mod serialize;
+mod text;
+mod tree;
+
+pub use decode::decode;
+pub use select::{Selector, SelectorError};
+pub use tree::{Document, Node};

@@ -1,6 +1,6 @@
 //! Why an input has no record: one table of codes (api.md 10.2).
 
-use crate::limit;
+use crate::{Trouble, limit};
 use serde::{Deserialize, Serialize};
 
 macro_rules! codes {
@@ -83,5 +83,31 @@ impl Failure {
 impl From<FailureCode> for Failure {
     fn from(code: FailureCode) -> Self {
         Self::new(code, code.sentence())
+    }
+}
+
+/// What a status says about its page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// There is something to read.
+    Read,
+    /// Trouble that may pass, and the code if it does not.
+    Later(Trouble, FailureCode),
+    /// It will not pass.
+    Never(FailureCode),
+}
+
+/// Reads an HTTP status (RFC 9110 section 15) as a collector must.
+pub fn verdict(status: u16) -> Verdict {
+    match status {
+        200..=299 => Verdict::Read,
+        429 => Verdict::Later(Trouble::SlowDown, FailureCode::Blocked),
+        503 => Verdict::Later(Trouble::SlowDown, FailureCode::CrawlError),
+        408 | 425 => Verdict::Later(Trouble::Timeout, FailureCode::Timeout),
+        401 | 403 | 407 | 451 => Verdict::Never(FailureCode::Blocked),
+        400..=499 => Verdict::Never(FailureCode::DeadPage),
+        501 | 505 => Verdict::Never(FailureCode::CrawlError),
+        500..=599 => Verdict::Later(Trouble::ServerError, FailureCode::CrawlError),
+        _ => Verdict::Never(FailureCode::CrawlError),
     }
 }

@@ -1,5 +1,9 @@
 //! Bytes on disk: immutable objects under keys. S3, GCS and Azure join as further implementations.
 
+mod folder;
+
+pub use folder::FolderBucket;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -29,11 +33,4 @@ pub trait Bucket: Send + Sync + 'static {
 
     /// Keys under a prefix that sort after `after`, in order, at most `limit`, with the age of each in milliseconds.
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<(String, u64)>, BucketError>;
-}
-
-/// A folder on the local disk.
-#[derive(Debug)]
-pub struct FolderBucket {
-    // The store's author fills this in.
-    _root: std::path::PathBuf,
 }

@@ -13,10 +13,13 @@
 //! - Claiming costs the same with ten waiting jobs and with ten million.
 
 mod bucket;
+mod disk;
 mod error;
+mod sqlite;
 
 pub use bucket::{Bucket, BucketError, FolderBucket};
 pub use error::StoreError;
+pub use sqlite::SqliteStore;
 
 use async_trait::async_trait;
 use model::{
@@ -186,6 +189,8 @@ pub struct Aborted {
     pub inputs: Vec<Input>,
     /// When the run was stopped.
     pub at: Timestamp,
+    /// Why.
+    pub code: model::FailureCode,
 }
 
 /// Which snapshots `GET /datasets/v3/snapshots` asks for. Newest first.
@@ -233,6 +238,8 @@ pub enum Change {
     Work,
     /// Counts or state of a snapshot.
     Snapshot(SnapshotId),
+    /// A snapshot is being stopped: whoever works for it should ask `renew`.
+    Stopping(SnapshotId),
     /// A delivery.
     Delivery(DeliveryId),
 }
@@ -274,7 +281,14 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// `columns` are the top-level keys of the records in the order first seen. When a limit is met, the run's (or
     /// the root's) waiting jobs are settled without a row.
-    async fn finish(&self, lease: &Lease, outcome: &Outcome, segment: Option<&Segment>, columns: &[String], now: Timestamp) -> Result<Finished>;
+    async fn finish(
+        &self,
+        lease: &Lease,
+        outcome: &Outcome,
+        segment: Option<&Segment>,
+        columns: &[String],
+        now: Timestamp,
+    ) -> Result<Finished>;
 
     /// Cancels a run. [`StoreError::Conflict`] if it is not running. Waiting jobs are settled at once as
     /// [`Content::Aborted`]; leased ones when their holder finishes or their lease ends.
@@ -307,7 +321,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Registers what became of an attempt; fenced. `PartDone` keeps the lease and resets the failures; every other
     /// outcome ends it.
-    async fn finish_delivery(&self, lease: &DeliveryLease, outcome: DeliveryOutcome, now: Timestamp) -> Result<()>;
+    async fn finish_delivery(
+        &self,
+        lease: &DeliveryLease,
+        outcome: DeliveryOutcome,
+        now: Timestamp,
+    ) -> Result<()>;
 
     // --- Questions -------------------------------------------------------------------------------------------
 

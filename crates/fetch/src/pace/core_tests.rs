@@ -217,10 +217,9 @@ proptest! {
             prop_assert_eq!(core.waiting(), model.waiting.len());
             prop_assert_eq!(core.in_flight() as usize, model.running.len());
         }
-        // Nobody starves: everybody's turn comes by leaving and by time. A round gives a turn or lets the clock reach
-        // the next moment that matters, which may be that of a host that only rests: once for each host and hold.
-        let rounds = 2 * model.waiting.len() + 2 * names.len() + 1;
-        for _ in 0..rounds {
+        // Nobody starves: everybody's turn comes by leaving and by time, in rounds for the waiters and for the hosts that
+        // only wait to be forgotten.
+        for _ in 0..4 * (model.waiting.len() + names.len()) {
             for asked in std::mem::take(&mut model.running) {
                 core.leave(&names[usize::from(asked.host)], asked.ticket, now);
             }

@@ -1,0 +1,11 @@
+//! Reading one page: parse once, look where the fields say, convert to their types.
+//!
+//! Owns: the lazily made views of a page and the evaluation of sources. Must not know: doors, discovery.
+//! Invariant: text produced per page stays within [`crate::limit::PAGE_BUDGET_BYTES`].
+
+mod convert;
+mod look;
+mod parts;
+mod record;
+
+pub(crate) use parts::{Parts, Reader, Scope};

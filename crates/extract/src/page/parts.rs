@@ -1,0 +1,222 @@
+//! The views of one page, each made at most once and only when a field asks for it.
+
+use crate::limit;
+use crate::spec::{Format, Within};
+use crate::structured::head::Head;
+use crate::structured::{self, Ids};
+use crate::value::url as address;
+use html::{Document, Node};
+use model::Page;
+use serde_json::{Map, Value};
+use std::cell::{Cell, OnceCell, RefCell};
+use url::Url;
+
+/// What is owned of a page while it is read.
+pub(crate) struct Parts<'p> {
+    pub(crate) page: &'p Page,
+    /// The body as text.
+    pub(crate) body: &'p str,
+    format: Format,
+    doc: OnceCell<Document>,
+    json: OnceCell<Option<Value>>,
+    ld: OnceCell<Vec<Value>>,
+    microdata: OnceCell<Vec<Value>>,
+    scripts: Vec<OnceCell<Option<Value>>>,
+    /// The input's row, and the caller's row behind it.
+    rows: [Option<&'p Map<String, Value>>; 2],
+}
+
+impl<'p> Parts<'p> {
+    /// `scripts` is how many scripts the file reads JSON from.
+    pub(crate) fn new(
+        page: &'p Page,
+        body: &'p str,
+        format: Format,
+        scripts: usize,
+        rows: [Option<&'p Map<String, Value>>; 2],
+    ) -> Self {
+        Self {
+            page,
+            body,
+            format,
+            doc: OnceCell::new(),
+            json: OnceCell::new(),
+            ld: OnceCell::new(),
+            microdata: OnceCell::new(),
+            scripts: (0..scripts).map(|_| OnceCell::new()).collect(),
+            rows,
+        }
+    }
+
+    fn doc(&self) -> &Document {
+        self.doc.get_or_init(|| match self.format {
+            Format::Html => Document::parse(self.body),
+            // No field finds an element on a JSON page.
+            Format::Json => Document::parse(""),
+        })
+    }
+
+    /// The page as JSON; `None` if it is none.
+    pub(crate) fn json(&self) -> Option<&Value> {
+        self.json
+            .get_or_init(|| match self.format {
+                // Some servers put a byte order mark or a guard before their JSON.
+                Format::Json => serde_json::from_str(self.body.trim_start_matches('\u{feff}')).ok(),
+                Format::Html => None,
+            })
+            .as_ref()
+    }
+
+    /// An input by its key.
+    pub(crate) fn input(&self, key: &str) -> Option<&'p Value> {
+        self.rows.iter().flatten().find_map(|row| row.get(key))
+    }
+}
+
+/// Where a source looks: a page or one row of it.
+#[derive(Clone, Copy)]
+pub(crate) enum Scope<'p> {
+    Html(Node<'p>),
+    Json(&'p Value),
+}
+
+/// A page being read.
+pub(crate) struct Reader<'p> {
+    pub(crate) parts: &'p Parts<'p>,
+    head: OnceCell<Head<'p>>,
+    base: OnceCell<Url>,
+    ids: OnceCell<Ids<'p>>,
+    micro_ids: OnceCell<Ids<'p>>,
+    budget: Cell<usize>,
+    warnings: RefCell<Vec<String>>,
+}
+
+impl<'p> Reader<'p> {
+    pub(crate) fn new(parts: &'p Parts<'p>) -> Self {
+        Self {
+            parts,
+            head: OnceCell::new(),
+            base: OnceCell::new(),
+            ids: OnceCell::new(),
+            micro_ids: OnceCell::new(),
+            budget: Cell::new(limit::PAGE_BUDGET_BYTES),
+            warnings: RefCell::default(),
+        }
+    }
+
+    /// The whole page as a scope; `None` for a JSON page that is not JSON.
+    pub(crate) fn whole(&self) -> Option<Scope<'p>> {
+        match self.parts.format {
+            Format::Html => Some(Scope::Html(self.root())),
+            Format::Json => self.parts.json().map(Scope::Json),
+        }
+    }
+
+    pub(crate) fn root(&self) -> Node<'p> {
+        self.parts.doc().root()
+    }
+
+    pub(crate) fn doc(&self) -> &'p Document {
+        self.parts.doc()
+    }
+
+    pub(crate) fn head(&self) -> &Head<'p> {
+        self.head.get_or_init(|| Head::of(self.root()))
+    }
+
+    /// What relative addresses are relative to.
+    pub(crate) fn base(&self) -> &Url {
+        self.base.get_or_init(|| {
+            let page = &self.parts.page.url;
+            self.head().base.and_then(|href| address::resolve(page, href)).unwrap_or_else(|| page.clone())
+        })
+    }
+
+    /// The page's JSON-LD, one value per script that could be read.
+    pub(crate) fn ld(&self) -> &'p [Value] {
+        let read = || self.head().ld.iter().filter_map(|node| structured::parse_json(&node.text())).collect();
+        self.parts.ld.get_or_init(read)
+    }
+
+    pub(crate) fn ld_ids(&self) -> &Ids<'p> {
+        self.ids.get_or_init(|| structured::ids(self.ld()))
+    }
+
+    pub(crate) fn microdata(&self) -> &'p [Value] {
+        self.parts.microdata.get_or_init(|| structured::microdata(self.root(), self.base()))
+    }
+
+    pub(crate) fn microdata_ids(&self) -> &Ids<'p> {
+        self.micro_ids.get_or_init(|| structured::ids(self.microdata()))
+    }
+
+    /// The JSON that a source is applied to.
+    pub(crate) fn json_within(&self, within: &Within, scope: Scope<'p>) -> Option<&'p Value> {
+        match within {
+            Within::Scope => match scope {
+                Scope::Json(value) => Some(value),
+                Scope::Html(_) => None,
+            },
+            Within::Element { selector, script } => self
+                .parts
+                .scripts
+                .get(*script)?
+                .get_or_init(|| structured::parse_json(&selector.first(self.root())?.text()))
+                .as_ref(),
+            Within::Variable { name, script } => {
+                self.parts.scripts.get(*script)?.get_or_init(|| self.variable(name)).as_ref()
+            }
+        }
+    }
+
+    /// What a script assigns to `name`: the JSON behind `name =` (or `name:`), also within `JSON.parse("…")`.
+    fn variable(&self, name: &str) -> Option<Value> {
+        for script in self.root().descendants().filter(|n| n.name() == "script") {
+            let text = script.text();
+            for (at, _) in text.match_indices(name).take(20) {
+                let behind = text[at + name.len()..].trim_start_matches(['"', '\'', ']']).trim_start();
+                let Some(value) = behind.strip_prefix(['=', ':']) else { continue };
+                let value = value.trim_start();
+                let plain = value.strip_prefix("JSON.parse(").unwrap_or(value);
+                let read = serde_json::Deserializer::from_str(plain).into_iter::<Value>().next();
+                match read {
+                    Some(Ok(Value::String(text))) => {
+                        if let Ok(value) = serde_json::from_str(&text) {
+                            return Some(value);
+                        }
+                    }
+                    Some(Ok(value)) => return Some(value),
+                    _ => {}
+                }
+            }
+        }
+        None
+    }
+
+    /// Takes bytes of text from the page's budget; false when it is used up.
+    pub(crate) fn spend(&self, bytes: usize) -> bool {
+        let left = self.budget.get();
+        if left == 0 {
+            return false;
+        }
+        self.budget.set(left.saturating_sub(bytes));
+        if left <= bytes {
+            self.warn(|| "the page repeats its text too often; what followed was left out".into());
+        }
+        true
+    }
+
+    pub(crate) fn warn(&self, message: impl FnOnce() -> String) {
+        let mut warnings = self.warnings.borrow_mut();
+        if warnings.len() < limit::WARNINGS {
+            let message = message();
+            if !warnings.contains(&message) {
+                warnings.push(message);
+            }
+        }
+    }
+
+    pub(crate) fn into_warnings(self) -> Vec<String> {
+        self.warnings.into_inner()
+    }
+}

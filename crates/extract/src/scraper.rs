@@ -1,0 +1,244 @@
+//! A compiled scraper: what the server calls.
+//!
+//! Owns: the path row → believed → request → extraction. Must not know: how any of it is stored or fetched.
+//! Invariant: a scraper is a function of its page; every function is total.
+
+use crate::page::{Parts, Reader};
+use crate::spec::{DoorPlan, DoorSpec, FieldSpec, PageKind, Spec, Yield};
+use crate::{Believed, Extraction, FieldError, FileError, file, limit, schema, walk};
+use model::{Door, Failure, FailureCode, Input, Page, Request};
+use serde_json::{Map, Value};
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// A compiled scraper file. Cheap to share, immutable; its version is a digest of the file.
+#[derive(Debug)]
+pub struct Scraper {
+    name: String,
+    version: String,
+    spec: Spec,
+}
+
+impl Scraper {
+    /// Compiles a file, or says everything that is wrong with it. `name` is the name of its folder.
+    pub fn compile(name: &str, text: &str) -> Result<Arc<Self>, Vec<FileError>> {
+        let spec = file::compile(text)?;
+        Ok(Arc::new(Self { name: name.to_owned(), version: version(text), spec }))
+    }
+
+    /// Name of its folder.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Name for people.
+    pub fn title(&self) -> &str {
+        &self.spec.title
+    }
+
+    /// For people.
+    pub fn description(&self) -> &str {
+        &self.spec.description
+    }
+
+    /// The id that callers send.
+    pub fn dataset_id(&self) -> &str {
+        &self.spec.dataset_id
+    }
+
+    /// Other ids that mean it.
+    pub fn aliases(&self) -> &[String] {
+        &self.spec.aliases
+    }
+
+    /// The first of its sites; `None` for generic scrapers.
+    pub fn domain(&self) -> Option<&str> {
+        self.spec.sites.first().map(String::as_str)
+    }
+
+    /// A short digest of the file, in hexadecimal.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The ways in, in the order of the file.
+    pub fn doors(&self) -> &[DoorSpec] {
+        &self.spec.door_specs
+    }
+
+    /// Is there this way in?
+    pub fn has_door(&self, door: &Door) -> bool {
+        self.door(door).is_some()
+    }
+
+    /// The words of `discover_by`.
+    pub fn discover_methods(&self) -> Vec<&str> {
+        self.spec.doors.iter().filter_map(|d| d.method.as_deref()).collect()
+    }
+
+    /// The output schema: the columns of a CSV, in order.
+    pub fn fields(&self) -> &[FieldSpec] {
+        &self.spec.fields
+    }
+
+    /// Generic scrapers accept unknown input keys and carry them to the records' `input`.
+    pub fn carries_extra_inputs(&self) -> bool {
+        self.spec.carries_extra_inputs
+    }
+
+    /// The fewest inputs of one trigger (`Should be at least LIMIT inputs`).
+    pub fn min_inputs(&self) -> u64 {
+        self.spec.min_inputs
+    }
+
+    fn door(&self, door: &Door) -> Option<(&DoorPlan, &DoorSpec)> {
+        let method = match door {
+            Door::Collect => None,
+            Door::Discover(method) => Some(method.as_str()),
+        };
+        let at = self.spec.doors.iter().position(|d| d.method.as_deref() == method)?;
+        Some((&self.spec.doors[at], &self.spec.door_specs[at]))
+    }
+
+    /// Believes a row of the caller: every field error at once. `carried` are `custom_input_fields`.
+    pub fn believe(
+        &self,
+        door: &Door,
+        row: &Map<String, Value>,
+        carried: &[String],
+    ) -> Result<Believed, Vec<FieldError>> {
+        let Some((plan, spec)) = self.door(door) else {
+            let reason = format!("There is no door {}", door.name());
+            return Err(vec![FieldError { field: "discover_by".into(), reason }]);
+        };
+        let extra = |key: &str| self.spec.carries_extra_inputs || carried.iter().any(|c| c == key);
+        schema::believe(plan, spec, row, extra)
+    }
+
+    /// What to ask the web for an input.
+    pub fn plan(&self, door: &Door, input: &Input) -> Result<Request, Failure> {
+        let bad = |message: String| Failure::new(FailureCode::BadInput, message);
+        let row = object(&input.row).ok_or_else(|| bad("the input is not a JSON object".into()))?;
+        let url = if input.kind.is_empty() {
+            let (plan, spec) =
+                self.door(door).ok_or_else(|| bad(format!("there is no door {}", door.name())))?;
+            schema::target_url(plan, spec, &row)
+                .map_err(|(field, reason)| bad(format!("{field}: {reason}")))?
+        } else {
+            let text = row.get("url").and_then(Value::as_str).unwrap_or_default();
+            schema::parse_url(text).ok_or_else(|| bad("url: This field must be a valid url".into()))?
+        };
+        let mut url = url;
+        url.set_fragment(None);
+        let mut request = Request::get(url);
+        request.headers.clone_from(&self.spec.headers);
+        request.needs.clone_from(&self.spec.needs);
+        Ok(request)
+    }
+
+    /// Reads the page of an input.
+    pub fn extract(&self, door: &Door, input: &Input, page: &Page) -> Extraction {
+        let Some(kind) = self.kind(door, input) else {
+            let message = format!("the scraper has no page kind `{}` (door {})", input.kind, door.name());
+            return failed(Failure::new(FailureCode::Internal, message));
+        };
+        let content_type = page.header("content-type");
+        if let Some(what) = content_type.and_then(not_a_page) {
+            return failed(Failure::new(
+                FailureCode::ParseError,
+                format!("The answer is {what}, not a page"),
+            ));
+        }
+        let row = object(&input.row);
+        let caller = input.discovery.as_deref().and_then(object);
+        let begun = input.begun.as_deref().and_then(object);
+        let body = html::decode(&page.body, content_type);
+        let parts = Parts::new(page, &body, kind.format, self.spec.scripts, [row.as_ref(), caller.as_ref()]);
+        let reader = Reader::new(&parts);
+        let mut out = Extraction::default();
+        let Some(whole) = reader.whole() else {
+            return failed(Failure::new(FailureCode::ParseError, "The answer is not JSON"));
+        };
+        match &kind.yields {
+            Yield::Nothing => {}
+            Yield::Record => {
+                let record = reader.record(&kind.fields, whole, begun.as_ref());
+                match lacks(kind, &record) {
+                    Some(names) => {
+                        let message = format!("The page has none of the required fields: {names}");
+                        out.problem = Some(Failure::new(FailureCode::ParseError, message));
+                    }
+                    None => out.records.push(record),
+                }
+            }
+            Yield::Rows(sources) => {
+                for row in reader.rows(sources) {
+                    let record = reader.record(&kind.fields, row, begun.as_ref());
+                    // Header lines and advertisements between the rows have none of what every record has.
+                    let nothing = record.values().all(Value::is_null);
+                    if nothing || lacks(kind, &record).is_some() {
+                        continue;
+                    }
+                    if out.records.len() >= limit::RECORDS_PER_PAGE {
+                        reader.warn(|| format!("more than {} records on one page", limit::RECORDS_PER_PAGE));
+                        break;
+                    }
+                    out.records.push(record);
+                }
+            }
+        }
+        if out.problem.is_none() {
+            out.follow = walk::links(&reader, kind, &self.spec, whole, input.depth);
+            let gave = !out.records.is_empty() || !out.follow.is_empty();
+            out.follow.extend(walk::next(&reader, kind, whole, input.depth, gave));
+        }
+        out.warnings = reader.into_warnings();
+        out
+    }
+
+    fn kind(&self, door: &Door, input: &Input) -> Option<&PageKind> {
+        if input.kind.is_empty() {
+            return self.spec.pages.get(self.door(door)?.0.start);
+        }
+        self.spec.pages.iter().find(|p| p.name == input.kind)
+    }
+}
+
+fn failed(problem: Failure) -> Extraction {
+    Extraction { problem: Some(problem), ..Extraction::default() }
+}
+
+fn object(text: &str) -> Option<Map<String, Value>> {
+    serde_json::from_str(text).ok()
+}
+
+/// The names of the required fields, if the record has none of them.
+fn lacks(kind: &PageKind, record: &Map<String, Value>) -> Option<String> {
+    let required: Vec<&str> = kind.fields.iter().filter(|f| f.required).map(|f| f.name.as_str()).collect();
+    let none = required.iter().all(|name| record.get(*name).is_none_or(Value::is_null));
+    (none && !required.is_empty()).then(|| required.join(", "))
+}
+
+/// Media that no scraper reads.
+fn not_a_page(content_type: &str) -> Option<&str> {
+    let media = content_type.split(';').next().unwrap_or_default().trim();
+    let lower = media.to_ascii_lowercase();
+    let binary = ["image/", "audio/", "video/", "font/"]
+        .iter()
+        .any(|p| lower.starts_with(p) && lower != "image/svg+xml")
+        || ["application/pdf", "application/zip", "application/gzip", "application/octet-stream"]
+            .contains(&lower.as_str());
+    binary.then_some(media)
+}
+
+/// FNV-1a, 64 bits: stable across machines and releases, enough to tell files of one folder apart.
+fn version(text: &str) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in text.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    let mut out = String::with_capacity(16);
+    // Writing to a String cannot fail.
+    let _ = write!(out, "{hash:016x}");
+    out
+}

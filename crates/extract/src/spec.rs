@@ -1,0 +1,391 @@
+//! A compiled scraper file: what the compiler makes and extraction reads. Plain data, immutable, shared.
+//!
+//! Owns: the shapes. Must not know: TOML, pages.
+
+use crate::jsonpath::JsonPath;
+use crate::template::Template;
+use regex::Regex;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// A whole file.
+#[derive(Debug)]
+pub(crate) struct Spec {
+    pub(crate) dataset_id: String,
+    pub(crate) aliases: Vec<String>,
+    pub(crate) title: String,
+    pub(crate) description: String,
+    pub(crate) sites: Vec<String>,
+    pub(crate) carries_extra_inputs: bool,
+    pub(crate) min_inputs: u64,
+    pub(crate) needs: model::Needs,
+    pub(crate) headers: Vec<(String, String)>,
+    /// The same order as `door_specs`.
+    pub(crate) doors: Vec<DoorPlan>,
+    pub(crate) door_specs: Vec<DoorSpec>,
+    pub(crate) pages: Vec<PageKind>,
+    pub(crate) fields: Vec<FieldSpec>,
+    /// Scripts that JSON is read from, each with a number below this.
+    pub(crate) scripts: usize,
+}
+
+/// Type of an input (api.md 7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputType {
+    /// `http` or `https` with a host.
+    Url,
+    /// A string.
+    Text,
+    /// A number, or its text.
+    Number,
+    /// true or false, or their words.
+    Boolean,
+    /// A list.
+    Array,
+    /// An object.
+    Object,
+    /// Two letters, ISO 3166-1.
+    Country,
+}
+
+impl InputType {
+    /// Every type with its word.
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("url", Self::Url),
+        ("text", Self::Text),
+        ("number", Self::Number),
+        ("boolean", Self::Boolean),
+        ("array", Self::Array),
+        ("object", Self::Object),
+        ("country", Self::Country),
+    ];
+
+    /// The word in the catalogue.
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, t)| *t == self).map_or("text", |(word, _)| word)
+    }
+}
+
+/// One input of a door.
+#[derive(Clone, Debug)]
+pub struct InputSpec {
+    /// Key in the row.
+    pub name: String,
+    /// Other spellings of the key that clients send (`URL`).
+    pub also: Vec<String>,
+    /// Its type.
+    pub kind: InputType,
+    /// Must be there and not empty.
+    pub required: bool,
+    /// For people.
+    pub description: String,
+    /// The text must match.
+    pub pattern: Option<Regex>,
+    /// The value must be one of these.
+    pub choices: Vec<Value>,
+    /// Least number, or fewest elements of an array.
+    pub minimum: Option<f64>,
+    /// Greatest number, or most elements of an array.
+    pub maximum: Option<f64>,
+    /// Used where the row has none.
+    pub default: Option<Value>,
+}
+
+/// One way in, as the catalogue shows it.
+#[derive(Clone, Debug)]
+pub struct DoorSpec {
+    /// `collect_by_url`, `discover_by_<method>`.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// Its input schema.
+    pub inputs: Vec<InputSpec>,
+    /// Example rows.
+    pub samples: Vec<Map<String, Value>>,
+}
+
+/// One field of the output schema: a column.
+#[derive(Clone, Debug)]
+pub struct FieldSpec {
+    /// Key in the record.
+    pub name: String,
+    /// Type word: `text`, `price`, `list of image`, …
+    pub type_word: String,
+    /// For people.
+    pub description: String,
+    /// A page without any required field is not read.
+    pub required: bool,
+}
+
+/// How a door begins.
+#[derive(Debug)]
+pub(crate) struct DoorPlan {
+    /// Method of a discovery; `None` for `collect_by_url`.
+    pub(crate) method: Option<String>,
+    /// Page kind of the first page.
+    pub(crate) start: usize,
+    pub(crate) target: Target,
+}
+
+/// Where the first page is.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// In the input of that index.
+    Input(usize),
+    /// Made from the inputs.
+    Template(Template),
+}
+
+/// Format of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Html,
+    Json,
+}
+
+/// One kind of page.
+#[derive(Debug)]
+pub(crate) struct PageKind {
+    pub(crate) name: String,
+    pub(crate) format: Format,
+    pub(crate) yields: Yield,
+    /// The output schema with the sources of this kind.
+    pub(crate) fields: Vec<Field>,
+    pub(crate) follow: Vec<FollowRule>,
+    pub(crate) next: Option<Next>,
+    pub(crate) max_pages: u32,
+}
+
+/// What a page kind gives.
+#[derive(Debug)]
+pub(crate) enum Yield {
+    /// Links only.
+    Nothing,
+    /// The page is one record.
+    Record,
+    /// Each of these places is a record.
+    Rows(Vec<Source>),
+}
+
+/// Links into another page kind.
+#[derive(Debug)]
+pub(crate) struct FollowRule {
+    /// Places that hold one link each; the page itself if there are none.
+    pub(crate) each: Option<Vec<Source>>,
+    pub(crate) link: Vec<Source>,
+    pub(crate) to: usize,
+    pub(crate) found: bool,
+    /// Fields read here for the record there.
+    pub(crate) begin: Vec<Field>,
+}
+
+/// The next page of a list.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// A link.
+    Link(Vec<Source>),
+    /// A query parameter counts.
+    Count { parameter: String, start: i64, step: i64 },
+    /// A query parameter takes a value of the page.
+    Cursor { parameter: String, cursor: Vec<Source> },
+    /// A template with `{page}` or `{cursor}` and the inputs.
+    Template { template: Template, start: i64, step: i64, cursor: Vec<Source> },
+}
+
+/// A field: a name, a type, and where to look.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) required: bool,
+    pub(crate) from: Arc<[Source]>,
+    /// `03/04/2026` is 3 April.
+    pub(crate) day_first: bool,
+}
+
+/// Type of a value.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    One(Scalar),
+    List(Box<Kind>),
+    Object(Arc<[Field]>),
+}
+
+/// Types without parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scalar {
+    Text,
+    Html,
+    Markdown,
+    Number,
+    Integer,
+    Boolean,
+    Price,
+    Currency,
+    Rating,
+    Availability,
+    Date,
+    Datetime,
+    Url,
+    Image,
+    Json,
+}
+
+impl Scalar {
+    pub(crate) const WORDS: &'static [(&'static str, Self)] = &[
+        ("text", Self::Text),
+        ("html", Self::Html),
+        ("markdown", Self::Markdown),
+        ("number", Self::Number),
+        ("integer", Self::Integer),
+        ("boolean", Self::Boolean),
+        ("price", Self::Price),
+        ("currency", Self::Currency),
+        ("rating", Self::Rating),
+        ("availability", Self::Availability),
+        ("date", Self::Date),
+        ("datetime", Self::Datetime),
+        ("url", Self::Url),
+        ("image", Self::Image),
+        ("json", Self::Json),
+    ];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, t)| *t == self).map_or("text", |(word, _)| word)
+    }
+}
+
+impl Kind {
+    /// The word in the catalogue.
+    pub(crate) fn word(&self) -> String {
+        match self {
+            Self::One(scalar) => scalar.as_str().to_owned(),
+            Self::List(of) => format!("list of {}", of.word()),
+            Self::Object(_) => "object".to_owned(),
+        }
+    }
+}
+
+/// One place to look for a value.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) origin: Origin,
+    /// Take every match, not only the first.
+    pub(crate) all: bool,
+    /// Join the texts of every match with this.
+    pub(crate) join: Option<String>,
+    /// Keep group 1 (or the whole match) of the text.
+    pub(crate) regex: Option<Regex>,
+    /// Cut the text here into several values.
+    pub(crate) split: Option<String>,
+    /// Look in the whole page, not in the row.
+    pub(crate) whole_page: bool,
+}
+
+/// Kinds of places.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    Css {
+        selector: Option<html::Selector>,
+        take: Take,
+    },
+    Json {
+        path: JsonPath,
+        within: Within,
+    },
+    JsonLd(ItemPath),
+    Microdata(ItemPath),
+    Meta(Vec<String>),
+    /// The regular expression over the text of the whole answer.
+    Body(Regex),
+    Const(Value),
+    Input(String),
+    Page(PageProperty),
+    Header(String),
+    Content(Content),
+}
+
+/// What is taken from an element.
+#[derive(Clone, Debug)]
+pub(crate) enum Take {
+    /// What the type makes of the element.
+    Element,
+    /// Its own text nodes, `::text`.
+    OwnText,
+    /// An attribute, `::attr(x)`.
+    Attr(String),
+}
+
+/// What a JSON path is applied to.
+#[derive(Clone, Debug)]
+pub(crate) enum Within {
+    /// The JSON page, or the row of it.
+    Scope,
+    /// The text of an element, usually a script.
+    Element { selector: html::Selector, script: usize },
+    /// What a script assigns to a variable.
+    Variable { name: String, script: usize },
+}
+
+/// `Product.offers.price`: types, then properties.
+#[derive(Clone, Debug)]
+pub(crate) struct ItemPath {
+    pub(crate) types: Vec<String>,
+    pub(crate) path: Vec<String>,
+}
+
+/// Properties of the answer itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PageProperty {
+    Url,
+    Host,
+    Status,
+    Title,
+    Language,
+    Canonical,
+    FetchedAt,
+}
+
+impl PageProperty {
+    pub(crate) const WORDS: &'static [(&'static str, Self)] = &[
+        ("url", Self::Url),
+        ("host", Self::Host),
+        ("status", Self::Status),
+        ("title", Self::Title),
+        ("language", Self::Language),
+        ("canonical", Self::Canonical),
+        ("fetched_at", Self::FetchedAt),
+    ];
+}
+
+/// What generic scrapers make of a whole page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    Markdown,
+    MainMarkdown,
+    Text,
+    MainText,
+    Html,
+    MainHtml,
+    Links,
+    Images,
+    Metadata,
+    LdJson,
+    Microdata,
+}
+
+impl Content {
+    pub(crate) const WORDS: &'static [(&'static str, Self)] = &[
+        ("markdown", Self::Markdown),
+        ("main_markdown", Self::MainMarkdown),
+        ("text", Self::Text),
+        ("main_text", Self::MainText),
+        ("html", Self::Html),
+        ("main_html", Self::MainHtml),
+        ("links", Self::Links),
+        ("images", Self::Images),
+        ("metadata", Self::Metadata),
+        ("ld_json", Self::LdJson),
+        ("microdata", Self::Microdata),
+    ];
+}

@@ -1,0 +1,132 @@
+//! Where a page leads: links into other page kinds, and the next page of a list.
+//!
+//! Invariants: at most [`limit::FOLLOWS_PER_PAGE`] links, each place once; listing pages end at `max_pages`.
+
+use crate::page::{Reader, Scope};
+use crate::spec::{Next, PageKind, Source, Spec};
+use crate::value::url as address;
+use crate::{Follow, limit};
+use serde_json::Value;
+use std::collections::HashSet;
+use url::Url;
+
+/// The links of a page, in the order of the file's rules and the page.
+pub(crate) fn links<'p>(
+    reader: &Reader<'p>,
+    kind: &PageKind,
+    spec: &Spec,
+    whole: Scope<'p>,
+    depth: u32,
+) -> Vec<Follow> {
+    let mut seen: HashSet<(Url, usize)> = HashSet::new();
+    let mut out = Vec::new();
+    for rule in &kind.follow {
+        let Some(to) = spec.pages.get(rule.to) else { continue };
+        if !rule.found && depth + 1 >= kind.max_pages {
+            continue;
+        }
+        let scopes = match &rule.each {
+            Some(each) => reader.rows(each),
+            None => vec![whole],
+        };
+        for scope in scopes {
+            for url in reader.addresses(&rule.link, scope, rule.each.is_none()) {
+                if out.len() >= limit::FOLLOWS_PER_PAGE {
+                    reader.warn(|| format!("more than {} links on one page", limit::FOLLOWS_PER_PAGE));
+                    return out;
+                }
+                if seen.insert((url.clone(), rule.to)) {
+                    let begun = reader.beginning(&rule.begin, scope);
+                    out.push(Follow { url, kind: to.name.clone(), begun, found: rule.found });
+                }
+            }
+        }
+    }
+    out
+}
+
+/// The next page of a list. `gave` is whether this page had anything: a counter does not run past the last page.
+pub(crate) fn next<'p>(
+    reader: &Reader<'p>,
+    kind: &PageKind,
+    whole: Scope<'p>,
+    depth: u32,
+    gave: bool,
+) -> Option<Follow> {
+    let rule = kind.next.as_ref()?;
+    let here = &reader.parts.page.url;
+    if depth.saturating_add(1) >= kind.max_pages {
+        return None;
+    }
+    let url = match rule {
+        Next::Link(sources) => reader.addresses(sources, whole, false).into_iter().next()?,
+        Next::Count { parameter, start, step } => {
+            let now = here.query_pairs().find(|(name, _)| name == parameter.as_str());
+            let now = now.and_then(|(_, value)| value.parse::<i64>().ok()).unwrap_or(*start);
+            gave.then(|| with_parameter(here, parameter, &now.saturating_add(*step).to_string()))?
+        }
+        Next::Cursor { parameter, cursor } => with_parameter(here, parameter, &text(reader, cursor, whole)?),
+        Next::Template { template, start, step, cursor } => {
+            let cursor_value = text(reader, cursor, whole);
+            if cursor_value.is_none() && (!cursor.is_empty() || !gave) {
+                return None;
+            }
+            let page = start.saturating_add(step.saturating_mul(i64::from(depth) + 1));
+            let expanded = template.expand(|name| match name {
+                "page" => Some(Value::from(page)),
+                "cursor" => cursor_value.clone().map(Value::String),
+                other => reader.parts.input(other).cloned(),
+            });
+            address::page(reader.base(), &expanded)?
+        }
+    };
+    let mut this = here.clone();
+    this.set_fragment(None);
+    // A last page often links to itself.
+    (url != this).then(|| Follow { url, kind: kind.name.clone(), begun: None, found: false })
+}
+
+fn text<'p>(reader: &Reader<'p>, sources: &[Source], whole: Scope<'p>) -> Option<String> {
+    sources.iter().find_map(|source| {
+        let raw = reader.look(source, whole, false).into_iter().next()?;
+        reader.text_of(&raw).map(|t| t.into_owned())
+    })
+}
+
+/// The URL with one query parameter set, the others kept in their order.
+fn with_parameter(url: &Url, name: &str, value: &str) -> Url {
+    let mut out = url.clone();
+    let mut set = false;
+    let kept: Vec<(String, String)> = url
+        .query_pairs()
+        .filter_map(|(key, old)| {
+            if key != name {
+                return Some((key.into_owned(), old.into_owned()));
+            }
+            // The first of several takes the value, the others go.
+            (!std::mem::replace(&mut set, true)).then(|| (key.into_owned(), value.to_owned()))
+        })
+        .collect();
+    {
+        let mut pairs = out.query_pairs_mut();
+        pairs.clear().extend_pairs(&kept);
+        if !set {
+            pairs.append_pair(name, value);
+        }
+    }
+    out.set_fragment(None);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_set_in_place() {
+        let url = Url::parse("https://a/x?q=a%20b&page=1&z=2#f").unwrap();
+        assert_eq!(with_parameter(&url, "page", "2").as_str(), "https://a/x?q=a+b&page=2&z=2");
+        let bare = Url::parse("https://a/x").unwrap();
+        assert_eq!(with_parameter(&bare, "page", "2").as_str(), "https://a/x?page=2");
+    }
+}

@@ -1,0 +1,158 @@
+//! Handing out jobs: fair between runs, in turns between the lanes of a run, oldest due first within a lane.
+//!
+//! Invariant: every statement here walks one index to its first entry, so a claim costs the same however many jobs
+//! wait (the tests count SQLite's own steps).
+//!
+//! Between runs: start-time fair queueing. A run's `turn` is the virtual time at which it is served next; the lowest
+//! goes first and moves on by the inputs it was given. The virtual time of the run served last is kept: a new run
+//! starts there, and a run that had nothing to do for a while catches up to it, so it cannot save up turns.
+
+use super::lane;
+use super::run::{asked, read_id};
+use super::sql::{Sql, damaged, int, uint};
+use super::stop;
+use super::writer::Tx;
+use crate::{Change, Claim, Claimed, Lease, Result, StoreError};
+use model::{Job, JobId, SnapshotId, Timestamp, Trigger};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Jobs handed out by one call at most: bounds the transaction.
+const CLAIM_JOBS: usize = 1_024;
+
+const NEXT_RUN: &str = "SELECT k, turn FROM snapshot INDEXED BY snapshot_turn
+     WHERE ready_at IS NOT NULL AND ready_at <= ?1 ORDER BY turn, ready_at LIMIT 1";
+const NEXT_EXPRESS_RUN: &str = "SELECT k, turn FROM snapshot INDEXED BY snapshot_turn_express
+     WHERE ready_at IS NOT NULL AND express = 1 AND ready_at <= ?1 ORDER BY turn, ready_at LIMIT 1";
+const NEXT_LANE: &str = "SELECT k FROM lane INDEXED BY lane_ready
+     WHERE snapshot = ?1 AND ready_at IS NOT NULL AND leased < 2 AND ready_at <= ?2 ORDER BY ready_at LIMIT 1";
+const NEXT_JOB: &str = "SELECT id, n, epoch FROM job INDEXED BY job_waiting
+     WHERE lane = ?1 AND state = 1 ORDER BY due, id LIMIT 1";
+const LEASE_JOB: &str =
+    "UPDATE job SET state = 2, epoch = epoch + 1, lease_until = ?2, node = ?3 WHERE id = ?1";
+const SERVE_LANE: &str = "UPDATE lane SET leased = leased + 1, served_at = ?2 WHERE k = ?1";
+const SERVE_RUN: &str = "UPDATE snapshot SET waiting = waiting - ?2, leased = leased + ?2,
+         turn = max(turn, (SELECT v FROM turn WHERE only = 0)) + ?2
+     WHERE k = ?1 RETURNING records, leased, limit_total";
+const SET_RUN_READY: &str = "UPDATE snapshot SET ready_at = ?2 WHERE k = ?1";
+const MOVE_TIME: &str = "UPDATE turn SET v = max(v, ?1) WHERE only = 0";
+const NEXT_DUE: &str = "SELECT ready_at FROM snapshot INDEXED BY snapshot_ready
+     WHERE ready_at IS NOT NULL AND express = ?1 ORDER BY ready_at LIMIT 1";
+
+/// What the claims of one call share about a run.
+struct Asked {
+    id: SnapshotId,
+    trigger: Arc<Trigger>,
+    created_at: Timestamp,
+}
+
+pub(super) fn claim(tx: &mut Tx<'_>, claim: &Claim) -> Result<Claimed> {
+    let mut runs: HashMap<i64, Asked> = HashMap::new();
+    let mut leases = Vec::new();
+    while leases.len() < claim.jobs.min(CLAIM_JOBS) {
+        let sql = if claim.express_only { NEXT_EXPRESS_RUN } else { NEXT_RUN };
+        let next = tx.conn.one(sql, [claim.now.ms()], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?)))?;
+        let Some((run, turn)) = next else { break };
+        match claim_from(tx, claim, run, turn, &mut runs) {
+            Ok(lease) => leases.push(lease),
+            // The rest of the store is fine: only this run ends, and says why, instead of stopping every worker.
+            Err(StoreError::Damaged(why)) => {
+                tracing::error!(error = %why, "a job cannot be read; its run ends");
+                stop::break_run(tx, run, "Some inputs of this snapshot could not be read back", claim.now)?;
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    for asked in runs.into_values() {
+        tx.tell(Change::Snapshot(asked.id));
+    }
+    Ok(Claimed { leases, next_due: next_due(tx, claim)? })
+}
+
+fn next_due(tx: &Tx<'_>, claim: &Claim) -> Result<Option<Timestamp>> {
+    let mut first = None;
+    for express in [true, false] {
+        if express || !claim.express_only {
+            let due: Option<i64> = tx.conn.one(NEXT_DUE, [express], |r| r.get(0))?;
+            first = [first, due].into_iter().flatten().min();
+        }
+    }
+    Ok(first.map(Timestamp::from_ms).filter(|due| *due > claim.now))
+}
+
+/// The next job of that run. The caller has seen that one is ready.
+fn claim_from(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    run: i64,
+    turn: i64,
+    runs: &mut HashMap<i64, Asked>,
+) -> Result<Lease> {
+    let missing = || damaged("a run says that it is ready but has no job");
+    let now = claim.now.ms();
+    let lane: i64 = tx.conn.one(NEXT_LANE, (run, now), |r| r.get(0))?.ok_or_else(missing)?;
+    let (job, n, epoch) = tx
+        .conn
+        .one(NEXT_JOB, [lane], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?, r.get::<_, i64>(2)?)))?
+        .ok_or_else(missing)?;
+    let inputs = lane::slice_of(tx.conn, tx.codec, job)?;
+    if !runs.contains_key(&run) {
+        let (id, created_at) = tx
+            .conn
+            .one("SELECT id, created_at FROM snapshot WHERE k = ?1", [run], |r| {
+                Ok((r.get::<_, String>(0)?, r.get::<_, i64>(1)?))
+            })?
+            .ok_or_else(missing)?;
+        let trigger = Arc::new(asked(tx.conn, run)?);
+        runs.insert(run, Asked { id: read_id(&id)?, trigger, created_at: Timestamp::from_ms(created_at) });
+    }
+    let asked = runs.get(&run).ok_or_else(missing)?;
+    tx.conn.exec(LEASE_JOB, (job, claim.lease_until.ms(), &claim.node))?;
+    tx.conn.exec(SERVE_LANE, (lane, now))?;
+    lane::refresh(tx.conn, lane)?;
+    let (records, leased, limit_total) = tx
+        .conn
+        .one(SERVE_RUN, (run, n), |r| {
+            Ok((uint(r.get(0)?), uint(r.get(1)?), r.get::<_, Option<i64>>(2)?.map(uint)))
+        })?
+        .ok_or_else(missing)?;
+    tx.conn.exec(MOVE_TIME, [turn])?;
+    let open = limit_total.is_none_or(|most| records + leased < most);
+    let ready_at = if open { lane::next_ready(tx.conn, run)? } else { None };
+    tx.conn.exec(SET_RUN_READY, (run, ready_at))?;
+    let mut root_left = BTreeMap::new();
+    if let Some(most) = asked.trigger.limit_per_input {
+        for root in inputs.iter().map(|input| input.root).collect::<BTreeSet<_>>() {
+            root_left.insert(root, most.saturating_sub(lane::root_records(tx.conn, run, root)?));
+        }
+    }
+    Ok(Lease {
+        job: Job { id: JobId(job), snapshot: asked.id.clone(), inputs },
+        epoch: uint(epoch) + 1,
+        trigger: Arc::clone(&asked.trigger),
+        created_at: asked.created_at,
+        records_left: limit_total.map(|most| most.saturating_sub(records)),
+        root_left,
+    })
+}
+
+/// Moves the end of leases; what became of each.
+pub(super) fn renew(tx: &mut Tx<'_>, leases: &[(JobId, u64)], until: Timestamp) -> Result<Vec<crate::Held>> {
+    let mut held = Vec::with_capacity(leases.len());
+    for (job, epoch) in leases {
+        let state: Option<String> = tx.conn.one(
+            "UPDATE job SET lease_until = ?3 WHERE id = ?1 AND epoch = ?2 AND state = 2
+             RETURNING (SELECT state FROM snapshot WHERE k = job.snapshot)",
+            (job.0, int(*epoch), until.ms()),
+            |r| r.get(0),
+        )?;
+        held.push(match state {
+            None => crate::Held::Lost,
+            Some(word) => {
+                let state = super::run::read_state(&word)?;
+                if state.is_stopping() { crate::Held::Stop(state) } else { crate::Held::Yes }
+            }
+        });
+    }
+    Ok(held)
+}

@@ -1,0 +1,324 @@
+//! A worker's outcome becomes fact, in one transaction that only the lease holder can make.
+//!
+//! Invariants: nothing is written unless the limits hold to the row; a repeated finish changes nothing; what a job led
+//! to is enqueued in the transaction that registers its rows.
+
+use super::lane::{self, Lanes, Leased, NewJob, state};
+use super::run::Run;
+use super::sql::{Sql, int, len, uint};
+use super::stop;
+use super::writer::Tx;
+use crate::{Finished, Lease, Result, StoreError};
+use model::{FailureCode, Input, Outcome, Segment, Timestamp};
+use rusqlite::Connection;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Columns beyond the schema kept for one run, and bytes of one name: a table wider than that is of no use, and pages
+/// can invent names without end.
+const COLUMNS: i64 = 2_000;
+const COLUMN_BYTES: usize = 1_000;
+
+/// What `finish` is told, owned.
+pub(super) struct Finish {
+    pub(super) lease: Lease,
+    pub(super) led: Vec<Input>,
+    pub(super) again: Vec<(Timestamp, Input)>,
+    pub(super) settled: u64,
+    /// Records by root.
+    pub(super) records: BTreeMap<u64, u64>,
+    pub(super) errors: BTreeMap<FailureCode, u64>,
+    pub(super) segment: Option<Segment>,
+    pub(super) columns: Vec<String>,
+    pub(super) now: Timestamp,
+}
+
+impl Finish {
+    /// Takes what the store needs of an outcome, and refuses one that contradicts itself.
+    pub(super) fn new(
+        lease: &Lease,
+        outcome: &Outcome,
+        segment: Option<&Segment>,
+        columns: &[String],
+        now: Timestamp,
+    ) -> Result<Self> {
+        // Casts: a usize fits u64.
+        let (records, errors) = (outcome.records.len() as u64, outcome.errors.len() as u64);
+        if segment.map_or((0, 0), |s| (s.records, s.errors)) != (records, errors) {
+            return Err(StoreError::Invalid("the segment holds other rows than the outcome".into()));
+        }
+        if outcome.settled + outcome.again.len() as u64 != lease.job.inputs.len() as u64 {
+            return Err(StoreError::Invalid("the outcome does not account for every input".into()));
+        }
+        let mut by_root = BTreeMap::new();
+        for record in &outcome.records {
+            *by_root.entry(record.root).or_insert(0) += 1;
+        }
+        if lease.trigger.limit_per_input.is_some() {
+            let own = lease.job.inputs.first().map(|input| input.root);
+            let roots = by_root.keys().copied();
+            let roots = roots.chain(outcome.led.iter().map(|i| i.root));
+            let mut roots = roots.chain(outcome.again.iter().map(|(_, i)| i.root));
+            if roots.any(|root| Some(root) != own) {
+                return Err(StoreError::Invalid(
+                    "an outcome of another root, in a run with a limit per input".into(),
+                ));
+            }
+        }
+        Ok(Self {
+            lease: lease.clone(),
+            led: outcome.led.clone(),
+            again: outcome.again.clone(),
+            settled: outcome.settled,
+            records: by_root,
+            errors: outcome.error_codes(),
+            segment: segment.cloned(),
+            columns: columns.to_vec(),
+            now,
+        })
+    }
+}
+
+pub(super) fn finish(tx: &mut Tx<'_>, mut told: Finish) -> Result<Finished> {
+    let Some(job) = held(tx.conn, &told.lease)? else { return Ok(Finished::Done) };
+    // The lease names a leased job, and only runs that have not ended have those.
+    let mut run = Run::of_key(tx.conn, job.run)?;
+    if let Some(trim) = over_limits(tx.conn, &run, &told)? {
+        return Ok(trim);
+    }
+    write_rows(tx, &mut run, &told)?;
+
+    tx.conn.exec("UPDATE job SET state = 3 WHERE id = ?1", [job.id])?;
+    if job.derived {
+        tx.conn.exec("DELETE FROM slice WHERE job = ?1", [job.id])?;
+    }
+    run.counts.leased -= job.n;
+    run.counts.settled += told.settled;
+    let mut lanes = Lanes::default();
+    lane::released(tx.conn, job.lane)?;
+
+    let root_met = match run.limit_root {
+        Some(most) => lane::root_records(tx.conn, run.k, job.root)? >= most,
+        None => false,
+    };
+    let total_met = run.records_left() == Some(0);
+    let again = std::mem::take(&mut told.again);
+    let led = std::mem::take(&mut told.led);
+    if run.state.is_stopping() {
+        // The worker had not heard of it. What it would try again ends like what was waiting; what it found was
+        // never accepted.
+        abort_again(tx, &mut run, &job, again, told.now)?;
+    } else if total_met {
+        run.counts.settled += len_u64(&again);
+        stop::settle_waiting(tx, &mut run)?;
+    } else if root_met {
+        run.counts.settled += len_u64(&again);
+        stop::settle_root(tx, &mut run, job.root)?;
+    } else {
+        enqueue(tx, &mut run, &mut lanes, &job, &told, led, again)?;
+        if run.limit_root.is_some() {
+            lanes.expose(tx.conn, run.k, job.root)?;
+        }
+    }
+    lanes.refresh(tx.conn)?;
+    run.conclude(tx, told.now)?;
+    Ok(Finished::Done)
+}
+
+fn len_u64<T>(list: &[T]) -> u64 {
+    uint(len(list.len()))
+}
+
+/// The job, if the lease holds it; `None` if this very lease has finished it before.
+fn held(conn: &Connection, lease: &Lease) -> Result<Option<Leased>> {
+    let found = conn.one(
+        "SELECT job.snapshot, lane, job.state, due, n, root, derived, lost, snapshot.id
+         FROM job JOIN snapshot ON snapshot.k = job.snapshot
+         WHERE job.id = ?1 AND epoch = ?2",
+        (lease.job.id.0, int(lease.epoch)),
+        |r| {
+            let job = Leased {
+                id: lease.job.id.0,
+                run: r.get(0)?,
+                lane: r.get(1)?,
+                due: Timestamp::from_ms(r.get(3)?),
+                n: uint(r.get(4)?),
+                root: uint(r.get(5)?),
+                derived: r.get(6)?,
+                lost: r.get(7)?,
+            };
+            Ok((job, r.get::<_, i64>(2)?, r.get::<_, String>(8)?))
+        },
+    )?;
+    let Some((job, at, snapshot)) = found else { return Err(StoreError::LeaseLost) };
+    if snapshot != lease.job.snapshot.as_str() {
+        return Err(StoreError::LeaseLost);
+    }
+    match at {
+        state::LEASED if job.n == len_u64(&lease.job.inputs) => Ok(Some(job)),
+        state::LEASED => Err(StoreError::Invalid("the lease holds other inputs than the job".into())),
+        state::DONE => Ok(None),
+        _ => Err(StoreError::LeaseLost),
+    }
+}
+
+/// The answer for an outcome with more records than the limits leave.
+fn over_limits(conn: &Connection, run: &Run, told: &Finish) -> Result<Option<Finished>> {
+    let total = run.records_left();
+    let mut over = total.is_some_and(|left| told.records.values().sum::<u64>() > left);
+    let mut per_root = BTreeMap::new();
+    if let Some(most) = run.limit_root {
+        let roots: BTreeSet<u64> = told.lease.job.inputs.iter().map(|input| input.root).collect();
+        for root in roots {
+            let left = most.saturating_sub(lane::root_records(conn, run.k, root)?);
+            over |= told.records.get(&root).is_some_and(|n| *n > left);
+            per_root.insert(root, left);
+        }
+    }
+    Ok(over.then_some(Finished::Trim { total, per_root }))
+}
+
+/// Registers the segment and the numbers of its rows.
+fn write_rows(tx: &Tx<'_>, run: &mut Run, told: &Finish) -> Result<()> {
+    if let Some(s) = &told.segment {
+        tx.conn.exec(
+            "INSERT INTO segment VALUES (?1, ?2, ?3, NULL, NULL, NULL, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            rusqlite::params![
+                run.k,
+                int(run.next_seq),
+                s.key,
+                int(s.records),
+                int(s.errors),
+                int(s.record_bytes),
+                int(s.error_bytes),
+                int(s.plain_bytes),
+                int(run.counts.records),
+                int(run.counts.errors),
+            ],
+        )?;
+        run.next_seq += 1;
+        run.plain_bytes += s.plain_bytes;
+        run.counts.records += s.records;
+    }
+    for (code, n) in &told.errors {
+        run.count_errors(*code, *n);
+    }
+    if run.limit_root.is_some() {
+        for (root, n) in &told.records {
+            tx.conn.exec(
+                "INSERT INTO root VALUES (?1, ?2, ?3)
+                 ON CONFLICT (snapshot, root) DO UPDATE SET records = records + excluded.records",
+                (run.k, int(*root), int(*n)),
+            )?;
+        }
+    }
+    add_columns(tx.conn, run.k, &told.columns)
+}
+
+fn add_columns(conn: &Connection, run: i64, columns: &[String]) -> Result<()> {
+    let known = "SELECT 1 FROM extra_column WHERE snapshot = ?1 AND name = ?2";
+    let mut count: Option<i64> = None;
+    for name in columns.iter().filter(|name| name.len() <= COLUMN_BYTES) {
+        if conn.one(known, (run, name), |_| Ok(()))?.is_some() {
+            continue;
+        }
+        let n = match count {
+            Some(n) => n,
+            None => conn
+                .one("SELECT count(*) FROM extra_column WHERE snapshot = ?1", [run], |r| r.get(0))?
+                .unwrap_or(0),
+        };
+        if n >= COLUMNS {
+            return Ok(());
+        }
+        conn.exec("INSERT INTO extra_column VALUES (?1, ?2, ?3)", (run, name, n))?;
+        count = Some(n + 1);
+    }
+    Ok(())
+}
+
+/// What would be tried again in a run that is being stopped.
+fn abort_again(
+    tx: &mut Tx<'_>,
+    run: &mut Run,
+    job: &Leased,
+    again: Vec<(Timestamp, Input)>,
+    now: Timestamp,
+) -> Result<()> {
+    let inputs: Vec<Input> = again.into_iter().map(|(_, input)| input).collect();
+    if inputs.is_empty() {
+        return Ok(());
+    }
+    let blob = tx.codec.encode(&inputs)?;
+    let rest = NewJob {
+        state: state::SETTLED,
+        due: job.due,
+        n: inputs.len(),
+        root: job.root,
+        derived: true,
+        lost: 0,
+        blob: &blob,
+    };
+    let id = Lanes::default().put(tx.conn, run.k, job.lane, &rest)?;
+    let n = len_u64(&inputs);
+    run.counts.settled += n;
+    stop::register_rows_of(tx, run, id, n, FailureCode::AbortedPage, now)
+}
+
+/// Puts in what the job led to and what it hands back.
+///
+/// Order within a lane is by due time, then age. What was found, and what was not begun, is dated before the job it
+/// comes from, so it goes before the rest of the lane: found pages are collected before further listing pages are
+/// read, which keeps the queue short and meets limits early. Further listing pages go to the end, retries to their
+/// time.
+fn enqueue(
+    tx: &mut Tx<'_>,
+    run: &mut Run,
+    lanes: &mut Lanes,
+    job: &Leased,
+    told: &Finish,
+    led: Vec<Input>,
+    again: Vec<(Timestamp, Input)>,
+) -> Result<()> {
+    let front = job.due.plus_ms(-1);
+    let (mut found, mut listing) = (Vec::new(), Vec::new());
+    if !led.is_empty() {
+        if !job.derived {
+            // A listing that leads back to its own first page ends there.
+            for input in &told.lease.job.inputs {
+                first_seen(tx.conn, run.k, input)?;
+            }
+        }
+        for input in led {
+            if !first_seen(tx.conn, run.k, &input)? {
+                continue;
+            }
+            run.counts.inputs += 1;
+            run.counts.waiting += 1;
+            if input.found {
+                run.counts.found += 1;
+                found.push((front, input));
+            } else {
+                listing.push((told.now, input));
+            }
+        }
+    }
+    run.counts.waiting += len_u64(&again);
+    let again =
+        again.into_iter().map(|(at, input)| (if at <= told.now { front } else { at }, input)).collect();
+    let per_root = run.limit_root.is_some();
+    for inputs in [found, again, listing] {
+        lanes.put_derived(tx, run.k, inputs, per_root)?;
+    }
+    Ok(())
+}
+
+/// Remembers an input by page kind and row; whether it is new in this run.
+fn first_seen(conn: &Connection, run: i64, input: &Input) -> Result<bool> {
+    let mut hash = Sha256::new();
+    hash.update(input.kind.as_bytes());
+    hash.update([0]);
+    hash.update(input.row.as_bytes());
+    let hash = hash.finalize();
+    Ok(conn.exec("INSERT OR IGNORE INTO seen VALUES (?1, ?2)", (run, &hash[..16]))? == 1)
+}

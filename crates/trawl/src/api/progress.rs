@@ -1,0 +1,195 @@
+//! `GET /datasets/v3/progress/{id}`: where a run stands; `?wait=` tells of a change, `/events` of every one.
+
+use super::Shared;
+use super::auth::Principal;
+use super::error::{ApiError, Result, object};
+use super::query::{Kind, Param, Query, optional};
+use super::server::Stopping;
+use axum::Json;
+use axum::extract::{Extension, Path, RawQuery, State};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::Stream;
+use model::{Snapshot, SnapshotId, SnapshotState, Timestamp};
+use serde_json::{Map, Value, json};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use store::Change;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+/// Most seconds of a long poll.
+const WAIT_MAX: u64 = 60;
+/// Shortest pause between two events.
+const EVENT_PAUSE: Duration = Duration::from_millis(200);
+
+pub(super) const PROGRESS: &[Param] = &[optional(
+    "wait",
+    Kind::Count(0, WAIT_MAX),
+    "Seconds to wait for a change of status or counts; the answer comes at once when there is one, or at the end.",
+)];
+
+/// The body: `status` and ids first, then what is known (api.md 4.1). Durations are milliseconds.
+pub(super) fn projection(snapshot: &Snapshot, now: Timestamp) -> Map<String, Value> {
+    let mut body = object([
+        ("status", json!(status(snapshot.state))),
+        ("snapshot_id", json!(snapshot.id.as_str())),
+        ("dataset_id", json!(snapshot.trigger.dataset_id.0)),
+    ]);
+    let counts = &snapshot.counts;
+    let duration = snapshot.finished_at.unwrap_or(now).ms_since(snapshot.created_at);
+    if !snapshot.error_codes.is_empty() {
+        let codes: Map<String, Value> =
+            snapshot.error_codes.iter().map(|(code, n)| (code.as_str().to_owned(), json!(n))).collect();
+        body.insert("error_codes".into(), Value::Object(codes));
+    }
+    if snapshot.state == SnapshotState::Failed {
+        let message =
+            snapshot.message.as_deref().unwrap_or("Something went wrong. Our team is looking into it.");
+        body.insert("error_message".into(), json!(message));
+    }
+    if !snapshot.state.is_terminal() {
+        body.insert("running_time".into(), json!(duration));
+    }
+    body.insert("records".into(), json!(counts.records));
+    body.insert("errors".into(), json!(counts.errors));
+    body.insert("inputs".into(), json!(counts.inputs));
+    body.insert("settled".into(), json!(counts.settled));
+    if snapshot.state == SnapshotState::Ready {
+        body.insert("collection_duration".into(), json!(duration));
+        body.insert("avg_duration_per_input".into(), json!(duration / counts.given.max(1)));
+    }
+    body
+}
+
+/// The caller's word for a state (api.md 14): never `starting` or `building`.
+pub(super) fn status(state: SnapshotState) -> &'static str {
+    match state {
+        SnapshotState::Starting | SnapshotState::Running | SnapshotState::Expiring => "running",
+        SnapshotState::Cancelling | SnapshotState::Canceled => "canceled",
+        SnapshotState::Ready | SnapshotState::Expired => "ready",
+        SnapshotState::Failed => "failed",
+    }
+}
+
+/// Where a run stands.
+pub(super) async fn progress(
+    State(shared): State<Arc<Shared>>,
+    principal: Principal,
+    Path(id): Path<String>,
+    RawQuery(raw): RawQuery,
+    stopping: Option<Extension<Stopping>>,
+) -> Result<Json<Map<String, Value>>> {
+    let query = Query::read(raw.as_deref(), PROGRESS)?;
+    let changes = shared.store.subscribe();
+    let mut snapshot = shared.snapshot(&principal, &id).await?;
+    let wait = query.count("wait").unwrap_or(0);
+    if wait > 0 && !snapshot.state.is_terminal() {
+        let stopped = async {
+            match stopping {
+                Some(Extension(mut stopping)) => stopping.stopped().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            changed = changed(&shared, &snapshot, changes) => snapshot = changed?,
+            () = tokio::time::sleep(Duration::from_secs(wait)) => {}
+            () = stopped => {}
+        }
+    }
+    Ok(Json(projection(&snapshot, shared.clock.now())))
+}
+
+/// Waits until the state or the counts differ.
+async fn changed(shared: &Shared, before: &Snapshot, mut changes: Receiver<Change>) -> Result<Snapshot> {
+    loop {
+        news(&before.id, &mut changes).await?;
+        let snapshot = shared.store.snapshot(&before.id).await?;
+        if (snapshot.state, snapshot.counts) != (before.state, before.counts) {
+            return Ok(snapshot);
+        }
+    }
+}
+
+async fn news(id: &SnapshotId, changes: &mut Receiver<Change>) -> Result<()> {
+    loop {
+        match changes.recv().await {
+            Ok(Change::Snapshot(changed)) if changed == *id => return Ok(()),
+            Ok(_) => {}
+            Err(RecvError::Lagged(_)) => return Ok(()),
+            Err(RecvError::Closed) => return Err(ApiError::unavailable("the store was closed")),
+        }
+    }
+}
+
+/// Every change as a server-sent event: `progress` with the same body, and `end` after the last.
+pub(super) async fn events(
+    State(shared): State<Arc<Shared>>,
+    principal: Principal,
+    Path(id): Path<String>,
+    stopping: Option<Extension<Stopping>>,
+) -> Result<Sse<impl Stream<Item = std::result::Result<Event, Infallible>>>> {
+    let changes = shared.store.subscribe();
+    let snapshot = shared.snapshot(&principal, &id).await?;
+    let watching = Watching {
+        shared,
+        changes,
+        told: None,
+        id: snapshot.id,
+        ended: false,
+        stopping: stopping.map(|s| s.0),
+    };
+    let events = futures_util::stream::unfold(watching, Watching::next);
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+struct Watching {
+    shared: Arc<Shared>,
+    changes: Receiver<Change>,
+    told: Option<Snapshot>,
+    id: SnapshotId,
+    ended: bool,
+    stopping: Option<Stopping>,
+}
+
+impl Watching {
+    /// The next event: at once for the first, then after a change; at most one in [`EVENT_PAUSE`].
+    async fn next(mut self) -> Option<(std::result::Result<Event, Infallible>, Self)> {
+        if self.ended {
+            return None;
+        }
+        let snapshot = match &self.told {
+            None => self.shared.store.snapshot(&self.id).await.ok()?,
+            Some(before) => {
+                let before = before.clone();
+                self.after(&before).await?
+            }
+        };
+        let body = Value::Object(projection(&snapshot, self.shared.clock.now())).to_string();
+        self.ended = snapshot.state.is_terminal();
+        let event = Event::default().event(if self.ended { "end" } else { "progress" }).data(body);
+        self.told = Some(snapshot);
+        Some((Ok(event), self))
+    }
+
+    /// The run after its next change; `None` when the server stops.
+    async fn after(&mut self, before: &Snapshot) -> Option<Snapshot> {
+        tokio::time::sleep(EVENT_PAUSE).await;
+        loop {
+            let snapshot = self.shared.store.snapshot(&self.id).await.ok()?;
+            if (snapshot.state, snapshot.counts) != (before.state, before.counts) {
+                return Some(snapshot);
+            }
+            let stopped = async {
+                match &mut self.stopping {
+                    Some(stopping) => stopping.stopped().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                news = news(&self.id, &mut self.changes) => news.ok()?,
+                () = stopped => return None,
+            }
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Every part, built once and stopped in order. The server, the demo and `trawl run` are the same parts.
+
+use crate::api::{self, Api};
+use crate::catalogue::Catalogue;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::rows::Rows;
+use crate::worker::{self, DeliverSettings, Pool, Worker};
+use anyhow::{Context, Result};
+use fetch::{HttpFetcher, Outbound, OutboundSettings};
+use model::{Patience, RetryPolicy};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Bucket, FolderBucket, SqliteStore, Store};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Every part of a running server.
+pub struct App {
+    /// The durable truth.
+    pub store: Arc<dyn Store>,
+    /// The scrapers.
+    pub catalogue: Arc<Catalogue>,
+    /// Time and chance.
+    pub clock: Arc<dyn Clock>,
+    /// Rows back out.
+    pub rows: Rows,
+    fetcher: Arc<HttpFetcher>,
+    worker: Arc<Worker>,
+    pool: Pool,
+    config: Config,
+    stop: watch::Sender<bool>,
+    parts: Vec<JoinHandle<()>>,
+    /// Held while this process owns the data folder.
+    _lock: std::fs::File,
+}
+
+impl App {
+    /// Opens what survives and builds the rest; nothing runs yet.
+    pub async fn open(config: Config) -> Result<Self> {
+        let data = config.data.clone();
+        std::fs::create_dir_all(&data)
+            .with_context(|| format!("the data folder `{}` cannot be made", data.display()))?;
+        let lock = lock_folder(&data)?;
+        let store: Arc<dyn Store> = Arc::new(open_store(&data)?);
+        let bucket: Arc<dyn Bucket> =
+            Arc::new(FolderBucket::open(data.join("bucket")).context("the bucket's folder")?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let folder = (!config.scrapers.is_empty()).then(|| PathBuf::from(&config.scrapers));
+        let catalogue = Arc::new(Catalogue::load(folder.as_deref(), bucket.clone())?);
+        let fetcher = Arc::new(HttpFetcher::new(fetch_settings(&config)?)?);
+        let outbound = Arc::new(Outbound::new(&OutboundSettings {
+            user_agent: config.fetch.user_agent.clone(),
+            allow_networks: config.deliver.allow_networks.clone(),
+            extra_ca: path(&config.deliver.extra_ca),
+            names: names(&config.fetch.names)?,
+            ..OutboundSettings::default()
+        })?);
+        let pool = Pool::new(config.worker.extract_threads).context("reading threads")?;
+        let parts = worker::Parts {
+            store: store.clone(),
+            bucket: bucket.clone(),
+            fetcher: fetcher.clone(),
+            outbound,
+            catalogue: catalogue.clone(),
+            clock: clock.clone(),
+            pool: pool.clone(),
+        };
+        let worker = Worker::new(parts, worker_settings(&config));
+        let rows = Rows::new(store.clone(), bucket.clone());
+        let (stop, _) = watch::channel(false);
+        Ok(Self {
+            store,
+            catalogue,
+            clock,
+            rows,
+            fetcher,
+            worker,
+            pool,
+            config,
+            stop,
+            parts: Vec::new(),
+            _lock: lock,
+        })
+    }
+
+    /// Sets the workers going.
+    pub fn start_workers(&mut self) {
+        let (worker, stop) = (self.worker.clone(), self.stop.subscribe());
+        self.parts.push(tokio::spawn(async move { worker.run(stop).await }));
+        let (catalogue, stop) = (self.catalogue.clone(), self.stop.subscribe());
+        self.parts.push(tokio::spawn(async move { catalogue.watch(stop).await }));
+    }
+
+    /// Opens the door: binds, and answers from then on. Gives the URL that it is reached at.
+    pub async fn listen(&mut self) -> Result<String> {
+        let listen = self.config.listen.clone();
+        let listener =
+            TcpListener::bind(&listen).await.with_context(|| format!("cannot listen on `{listen}`"))?;
+        let at = listener.local_addr().context("the listening address")?;
+        let tls = match (path(&self.config.tls.cert), path(&self.config.tls.key)) {
+            (Some(cert), Some(key)) => Some(api::tls_config(&cert, &key)?),
+            _ => None,
+        };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let api = Arc::new(self.api());
+        let settings = api.settings.clone();
+        let mut stop = self.stop.subscribe();
+        let router = api::router(api);
+        self.parts.push(tokio::spawn(async move {
+            let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
+            api::serve(listener, router, tls, &settings, stopped).await;
+        }));
+        Ok(format!("{scheme}://{at}"))
+    }
+
+    /// The HTTP API's parts.
+    pub fn api(&self) -> Api {
+        let config = &self.config;
+        let metrics = crate::metrics::source(self.store.clone(), self.fetcher.clone());
+        Api {
+            store: self.store.clone(),
+            rows: self.rows.clone(),
+            catalogue: self.catalogue.clone(),
+            clock: self.clock.clone(),
+            metrics: config.metrics.enabled.then_some(metrics),
+            settings: api::Settings {
+                api_token: Some(config.api_token.0.clone()).filter(|t| !t.is_empty()),
+                body_bytes_max: config.api.body_bytes_max,
+                sync_inputs_max: config.api.sync_inputs_max,
+                sync_wait: Duration::from_secs(config.api.sync_wait_secs),
+                running_jobs_max: config.api.running_jobs_max,
+                requests_per_sec: config.api.requests_per_sec,
+                connections_max: config.api.connections_max,
+                head_timeout: Duration::from_secs(config.api.head_timeout_secs),
+                body_idle_timeout: Duration::from_secs(config.api.body_idle_timeout_secs),
+                shutdown: Duration::from_secs(config.shutdown_secs),
+            },
+        }
+    }
+
+    /// Counters of the fetcher, for `trawl run`'s last line and the demo.
+    pub fn fetched(&self) -> fetch::Stats {
+        self.fetcher.stats()
+    }
+
+    /// Stops: the door first, then the workers hand back what they hold, then the store closes. Within
+    /// `shutdown_secs`; what is cut off then is taken up at the next start.
+    pub async fn stop(mut self) {
+        // No receiver means that nothing was started.
+        let _ = self.stop.send(true);
+        let patience = tokio::time::sleep(Duration::from_secs(self.config.shutdown_secs));
+        tokio::pin!(patience);
+        for mut part in self.parts.drain(..) {
+            tokio::select! {
+                _ = &mut part => {}
+                () = &mut patience => part.abort(),
+            }
+        }
+        self.pool.close();
+        self.store.close().await;
+    }
+}
+
+/// One process per data folder: a second would take the first one's leases for its own former life.
+fn lock_folder(data: &Path) -> Result<std::fs::File> {
+    let path = data.join("lock");
+    let file =
+        std::fs::File::create(&path).with_context(|| format!("`{}` cannot be made", path.display()))?;
+    file.try_lock().map_err(|_| anyhow::anyhow!("another trawl process works in `{}`", data.display()))?;
+    Ok(file)
+}
+
+/// The store of a data folder; also used by the command line beside a running server.
+pub fn open_store(data: &Path) -> Result<SqliteStore> {
+    let path = data.join("trawl.sqlite");
+    SqliteStore::open(&path).with_context(|| format!("the database `{}` cannot be opened", path.display()))
+}
+
+fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+fn names(lines: &[String]) -> Result<Vec<(String, std::net::IpAddr)>> {
+    lines
+        .iter()
+        .map(|line| {
+            let (name, address) = line
+                .split_once('=')
+                .with_context(|| format!("`fetch.names`: `{line}` should be name=address"))?;
+            let address = address
+                .trim()
+                .parse()
+                .with_context(|| format!("`fetch.names`: `{address}` is no IP address"))?;
+            Ok((name.trim().to_owned(), address))
+        })
+        .collect()
+}
+
+fn fetch_settings(config: &Config) -> Result<fetch::Settings> {
+    let fetch = &config.fetch;
+    Ok(fetch::Settings {
+        user_agent: fetch.user_agent.clone(),
+        allow_networks: fetch.allow_networks.clone(),
+        proxy: fetch.proxy.iter().map(|p| p.0.clone()).collect(),
+        extra_ca: path(&fetch.extra_ca),
+        host_concurrency: fetch.host_concurrency,
+        host_delay_ms: fetch.host_delay_ms,
+        concurrency: fetch.concurrency,
+        connect_timeout_ms: fetch.connect_timeout_ms,
+        idle_timeout_ms: fetch.idle_timeout_ms,
+        page_timeout_ms: fetch.page_timeout_ms,
+        page_bytes_max: fetch.page_bytes_max,
+        redirects_max: fetch.redirects_max,
+        retry_after_max_ms: fetch.retry_after_max_ms,
+        names: names(&fetch.names)?,
+        ..fetch::Settings::default()
+    })
+}
+
+fn worker_settings(config: &Config) -> worker::Settings {
+    let deliver = &config.deliver;
+    worker::Settings {
+        node: "local".into(),
+        jobs: config.worker.jobs,
+        express_jobs: config.worker.express_jobs,
+        deliveries: config.worker.deliveries,
+        lease_ms: i64::from(config.worker.lease_secs) * 1_000,
+        // With a delay between requests, more at once would only wait inside the fetcher while the slice ages.
+        slice_parallel: if config.fetch.host_delay_ms > 0 {
+            2
+        } else {
+            config.fetch.host_concurrency as usize
+        },
+        retry: RetryPolicy::default(),
+        deliver: DeliverSettings {
+            timeout_ms: deliver.timeout_secs * 1_000,
+            window_ms: deliver.retry_hours * 3_600_000,
+            patience: Patience { attempts: u32::MAX, base_ms: 1_000, max_ms: deliver.retry_max_secs * 1_000 },
+            signing_secret: Some(deliver.signing_secret.0.clone()).filter(|s| !s.is_empty()),
+        },
+        retention_ms: i64::from(config.retention.days) * 86_400_000,
+    }
+}

@@ -1,0 +1,98 @@
+//! `trawl check`: compile scraper files and run their cases.
+
+use super::Mistake;
+use crate::catalogue::faults_text;
+use ::extract::{Case, Scraper, run_cases};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+#[derive(Args)]
+pub(super) struct Check {
+    /// Folders of scrapers, or `scraper.toml` files; every scraper below `--scrapers` if none.
+    scrapers: Vec<PathBuf>,
+    #[command(flatten)]
+    options: super::Options,
+}
+
+impl Check {
+    pub(super) fn run(self) -> Result<()> {
+        let mut folders = self.scrapers.clone();
+        if folders.is_empty() {
+            let config = self.options.load()?;
+            if config.scrapers.is_empty() {
+                bail!(Mistake("name scraper folders, or `--scrapers DIR`".into()));
+            }
+            for entry in
+                std::fs::read_dir(&config.scrapers).with_context(|| config.scrapers.clone())?.flatten()
+            {
+                folders.push(entry.path());
+            }
+            folders.sort();
+        }
+        let mut failed = 0;
+        for folder in &folders {
+            failed += usize::from(!check(folder)?);
+        }
+        if failed > 0 {
+            bail!("{failed} of {} scrapers failed", folders.len());
+        }
+        Ok(())
+    }
+}
+
+/// True if the scraper compiles and all its cases pass.
+fn check(given: &Path) -> Result<bool> {
+    let folder = if given.is_file() { given.parent().unwrap_or(Path::new(".")) } else { given };
+    let file = folder.join("scraper.toml");
+    let shown = file.display().to_string();
+    let text = std::fs::read_to_string(&file).map_err(|e| Mistake(format!("{shown}: {e}")))?;
+    let name = std::fs::canonicalize(folder)?
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let scraper = match Scraper::compile(&name, &text) {
+        Ok(scraper) => scraper,
+        Err(errors) => {
+            super::print(&format!("{}\n", faults_text(&shown, &errors)))?;
+            return Ok(false);
+        }
+    };
+    let results = run_cases(&scraper, &cases(folder)?);
+    let mut out = String::new();
+    let mut passed = true;
+    for result in &results {
+        passed &= result.passed();
+        out.push_str(&format!("{name}/{}: {}\n", result.name, if result.passed() { "ok" } else { "FAILED" }));
+        if let Some(error) = &result.error {
+            out.push_str(&format!("  {error:?}\n"));
+        }
+        for line in result.difference.iter().chain(&result.warnings) {
+            out.push_str(&format!("  {line}\n"));
+        }
+    }
+    if results.is_empty() {
+        out.push_str(&format!("{name}: compiles; it has no cases\n"));
+    }
+    super::print(&out)?;
+    Ok(passed)
+}
+
+fn cases(folder: &Path) -> Result<Vec<Case>> {
+    let Ok(entries) = std::fs::read_dir(folder.join("cases")) else { return Ok(Vec::new()) };
+    let mut folders: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| p.is_dir()).collect();
+    folders.sort();
+    folders
+        .into_iter()
+        .map(|path| {
+            let read = |name: &str| {
+                std::fs::read(path.join(name)).with_context(|| path.join(name).display().to_string())
+            };
+            let text = |name: &str| Ok::<_, anyhow::Error>(String::from_utf8(read(name)?)?);
+            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            let page =
+                ["page.html", "page.json"].iter().find(|f| path.join(f).exists()).unwrap_or(&"page.html");
+            Ok(Case { name, page: read(page)?, input: text("input.json")?, expected: text("expected.json")? })
+        })
+        .collect()
+}

@@ -1,0 +1,422 @@
+//! Settings: defaults < file < environment < flags, checked together before anything opens.
+//!
+//! `config.default.toml` is compiled in and is at once the defaults, the list of settings and their documentation.
+//! An unknown key is an error with a suggestion; everything wrong is reported together.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use toml::{Table, Value};
+
+/// The annotated defaults.
+pub const DEFAULTS: &str = include_str!("../config.default.toml");
+/// What every environment variable of ours begins with.
+const PREFIX: &str = "TRAWL_";
+/// Variables that begin so and are no settings.
+const NOT_SETTINGS: &[&str] = &["TRAWL_CONFIG", "TRAWL_PAGES", "TRAWL_SCORE", "TRAWL_BIN", "TRAWL_SITE"];
+
+/// Every setting, as written in `config.default.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "documented in config.default.toml, which is the reference")]
+pub struct Config {
+    pub listen: String,
+    pub data: PathBuf,
+    pub scrapers: String,
+    pub database: String,
+    pub storage: String,
+    pub shutdown_secs: u64,
+    pub api_token: Secret,
+    pub log: String,
+    pub log_format: LogFormat,
+    pub tls: Tls,
+    pub api: Api,
+    pub metrics: Metrics,
+    pub worker: Worker,
+    pub fetch: Fetch,
+    pub deliver: Deliver,
+    pub retention: Retention,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "see config.default.toml")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see config.default.toml")]
+pub struct Tls {
+    pub cert: String,
+    pub key: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see config.default.toml")]
+pub struct Api {
+    pub body_bytes_max: u64,
+    pub sync_inputs_max: u64,
+    pub sync_wait_secs: u64,
+    pub running_jobs_max: u64,
+    pub requests_per_sec: u32,
+    pub connections_max: usize,
+    pub head_timeout_secs: u64,
+    pub body_idle_timeout_secs: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see config.default.toml")]
+pub struct Metrics {
+    pub enabled: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see config.default.toml")]
+pub struct Worker {
+    pub jobs: usize,
+    pub express_jobs: usize,
+    pub extract_threads: usize,
+    pub lease_secs: u32,
+    pub deliveries: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see config.default.toml")]
+pub struct Fetch {
+    pub user_agent: String,
+    pub allow_networks: Vec<String>,
+    pub proxy: Vec<Secret>,
+    pub extra_ca: String,
+    pub host_concurrency: u32,
+    pub host_delay_ms: u64,
+    pub concurrency: u32,
+    pub connect_timeout_ms: u64,
+    pub idle_timeout_ms: u64,
+    pub page_timeout_ms: u64,
+    pub page_bytes_max: u64,
+    pub redirects_max: u32,
+    pub retry_after_max_ms: u64,
+    pub names: Vec<String>,
+    pub robots: Robots,
+}
+
+/// What is done about robots.txt. Obeying it comes with the polite fetcher; until then saying otherwise would lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Robots {
+    /// It is not asked for.
+    Ignore,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see config.default.toml")]
+pub struct Deliver {
+    pub allow_networks: Vec<String>,
+    pub extra_ca: String,
+    pub timeout_secs: u64,
+    pub retry_hours: u64,
+    pub retry_max_secs: u64,
+    pub signing_secret: Secret,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see config.default.toml")]
+pub struct Retention {
+    pub days: u32,
+}
+
+/// Text that is never shown.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_empty() { "\"\"" } else { "***" })
+    }
+}
+
+/// Settings by their dotted name, with where each came from.
+pub struct Layers {
+    values: BTreeMap<String, (Value, &'static str)>,
+    faults: Vec<String>,
+}
+
+impl Layers {
+    /// The compiled-in defaults.
+    pub fn defaults() -> Self {
+        let mut layers = Self { values: BTreeMap::new(), faults: Vec::new() };
+        match DEFAULTS.parse::<Table>() {
+            Ok(table) => flatten("", table, &mut |name, value| {
+                layers.values.insert(name, (value, "default"));
+            }),
+            Err(error) => layers.faults.push(format!("the compiled-in defaults are broken: {error}")),
+        }
+        layers
+    }
+
+    /// A settings file's text.
+    pub fn file(&mut self, path: &str, text: &str) {
+        match text.parse::<Table>() {
+            Ok(table) => {
+                let mut found = Vec::new();
+                flatten("", table, &mut |name, value| found.push((name, value)));
+                for (name, value) in found {
+                    self.set(&name, value, "file", path);
+                }
+            }
+            Err(error) => self.faults.push(format!("{path}: {error}")),
+        }
+    }
+
+    /// Environment variables: `TRAWL_FETCH_HOST_DELAY_MS` is `fetch.host_delay_ms`.
+    pub fn environment(&mut self, variables: impl Iterator<Item = (String, String)>) {
+        let names: BTreeMap<String, String> = self
+            .values
+            .keys()
+            .map(|name| (format!("{PREFIX}{}", name.replace('.', "_").to_uppercase()), name.clone()))
+            .collect();
+        for (variable, text) in variables {
+            if !variable.starts_with(PREFIX) || NOT_SETTINGS.contains(&variable.as_str()) {
+                continue;
+            }
+            match names.get(&variable.replace("__", "_")) {
+                Some(name) => {
+                    let name = name.clone();
+                    self.word(&name, &text, "environment", &variable);
+                }
+                None => self
+                    .faults
+                    .push(format!("`{variable}` is no setting{}", suggestion(&variable, names.keys()))),
+            }
+        }
+    }
+
+    /// A flag.
+    pub fn flag(&mut self, name: &str, text: &str) {
+        self.word(name, text, "flag", &format!("--{name}"));
+    }
+
+    /// A value written as a word takes the type of the default.
+    fn word(&mut self, name: &str, text: &str, layer: &'static str, place: &str) {
+        let value = match self.values.get(name).map(|(value, _)| value) {
+            Some(Value::Integer(_)) => text.trim().parse().map(Value::Integer).ok(),
+            Some(Value::Boolean(_)) => match text.trim() {
+                "true" | "1" | "yes" | "on" => Some(Value::Boolean(true)),
+                "false" | "0" | "no" | "off" => Some(Value::Boolean(false)),
+                _ => None,
+            },
+            Some(Value::Array(_)) => {
+                // A TOML list, or words between commas.
+                let list = text
+                    .trim()
+                    .starts_with('[')
+                    .then(|| format!("x = {text}").parse::<Table>().ok()?.remove("x"))
+                    .flatten();
+                list.or_else(|| {
+                    let words = text.split(',').map(str::trim).filter(|w| !w.is_empty());
+                    Some(Value::Array(words.map(|w| Value::String(w.to_owned())).collect()))
+                })
+            }
+            _ => Some(Value::String(text.to_owned())),
+        };
+        match value {
+            Some(value) => self.set(name, value, layer, place),
+            None => self.faults.push(format!("{place}: `{text}` is not of the type of `{name}`")),
+        }
+    }
+
+    fn set(&mut self, name: &str, value: Value, layer: &'static str, place: &str) {
+        match self.values.get_mut(name) {
+            Some(slot) if slot.0.same_type(&value) => *slot = (value, layer),
+            Some(slot) => {
+                let fault = format!(
+                    "{place}: `{name}` should be of type {}, not {}",
+                    slot.0.type_str(),
+                    value.type_str()
+                );
+                self.faults.push(fault);
+            }
+            None => self.faults.push(format!(
+                "{place}: there is no setting `{name}`{}",
+                suggestion(name, self.values.keys())
+            )),
+        }
+    }
+
+    /// What is meant, or everything that is wrong.
+    pub fn build(&self) -> Result<Config, Vec<String>> {
+        let mut faults = self.faults.clone();
+        let mut root = Table::new();
+        for (name, (value, _)) in &self.values {
+            match name.split_once('.') {
+                None => drop(root.insert(name.clone(), value.clone())),
+                Some((section, key)) => {
+                    if let Value::Table(table) =
+                        root.entry(section).or_insert_with(|| Value::Table(Table::new()))
+                    {
+                        table.insert(key.to_owned(), value.clone());
+                    }
+                }
+            }
+        }
+        match Value::Table(root).try_into::<Config>() {
+            Ok(config) => {
+                config.check(&mut faults);
+                if faults.is_empty() { Ok(config) } else { Err(faults) }
+            }
+            Err(error) => {
+                faults.push(error.to_string().trim().replace('\n', " "));
+                Err(faults)
+            }
+        }
+    }
+
+    /// The effective values, one `name = value  # layer` a line; secrets are not shown.
+    pub fn show(&self) -> String {
+        let secret = |name: &str| ["api_token", "fetch.proxy", "deliver.signing_secret"].contains(&name);
+        let empty = |value: &Value| value.as_str() == Some("") || value.as_array().is_some_and(Vec::is_empty);
+        self.values
+            .iter()
+            .map(|(name, (value, layer))| {
+                let shown =
+                    if secret(name) && !empty(value) { "\"***\"".to_owned() } else { value.to_string() };
+                format!("{name} = {shown}  # {layer}\n")
+            })
+            .collect()
+    }
+}
+
+impl Config {
+    fn check(&self, faults: &mut Vec<String>) {
+        let mut need = |holds: bool, fault: &str| {
+            if !holds {
+                faults.push(fault.to_owned());
+            }
+        };
+        need(
+            self.database == "sqlite",
+            "`database` should be \"sqlite\": PostgreSQL is not available in this version",
+        );
+        need(
+            self.storage == "file",
+            "`storage` should be \"file\": object stores are not available in this version",
+        );
+        need(self.tls.cert.is_empty() == self.tls.key.is_empty(), "`tls.cert` and `tls.key` go together");
+        need(self.worker.jobs > 0, "`worker.jobs` should be at least 1");
+        need(self.worker.express_jobs > 0, "`worker.express_jobs` should be at least 1");
+        need(self.worker.deliveries > 0, "`worker.deliveries` should be at least 1");
+        need(self.worker.lease_secs >= 3, "`worker.lease_secs` should be at least 3");
+        need(self.fetch.host_concurrency > 0, "`fetch.host_concurrency` should be at least 1");
+        need(self.fetch.concurrency > 0, "`fetch.concurrency` should be at least 1");
+        need(self.api.connections_max > 0, "`api.connections_max` should be at least 1");
+        need(self.api.sync_inputs_max > 0, "`api.sync_inputs_max` should be at least 1");
+        need(self.retention.days > 0, "`retention.days` should be at least 1");
+        need(
+            self.api_token.0.is_empty() || self.api_token.0.len() >= 10,
+            "`api_token` should have at least 10 characters: official clients refuse shorter ones",
+        );
+    }
+}
+
+fn flatten(prefix: &str, table: Table, put: &mut impl FnMut(String, Value)) {
+    for (key, value) in table {
+        let name = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
+        match value {
+            Value::Table(inner) => flatten(&name, inner, put),
+            value => put(name, value),
+        }
+    }
+}
+
+/// `, did you mean …?` for the nearest known name.
+fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
+    let near = known.map(|k| (distance(name, k), k)).min();
+    near.filter(|(d, k)| *d <= 1 + k.len() / 4)
+        .map(|(_, k)| format!("; did you mean `{k}`?"))
+        .unwrap_or_default()
+}
+
+/// Levenshtein's.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut before = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replace = before + usize::from(x != *y);
+            before = row[j + 1];
+            row[j + 1] = replace.min(before + 1).min(row[j] + 1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> Layers {
+        let mut layers = Layers::defaults();
+        layers.environment(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        layers
+    }
+
+    #[test]
+    fn the_defaults_are_whole() {
+        let config = Layers::defaults().build().unwrap();
+        assert_eq!(config.listen, "127.0.0.1:8080");
+        assert_eq!(config.fetch.host_concurrency, 8);
+    }
+
+    #[test]
+    fn layers_win_in_order() {
+        let mut layers = Layers::defaults();
+        layers.file("f", "listen = \"a:1\"\n[fetch]\nhost_delay_ms = 5\n");
+        layers.environment(std::iter::once(("TRAWL_FETCH_HOST_DELAY_MS".to_owned(), "7".to_owned())));
+        layers.flag("listen", "b:2");
+        let config = layers.build().unwrap();
+        assert_eq!((config.listen.as_str(), config.fetch.host_delay_ms), ("b:2", 7));
+        assert!(layers.show().contains("fetch.host_delay_ms = 7  # environment"));
+    }
+
+    #[test]
+    fn lists_are_words_between_commas_or_toml() {
+        for text in ["127.0.0.0/8, ::1/128", "[\"127.0.0.0/8\", \"::1/128\"]"] {
+            let config = env(&[("TRAWL_FETCH_ALLOW_NETWORKS", text)]).build().unwrap();
+            assert_eq!(config.fetch.allow_networks, ["127.0.0.0/8", "::1/128"], "{text}");
+        }
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once_with_a_suggestion() {
+        let mut layers = env(&[("TRAWL_FETCH_HOST_DELAY", "5"), ("TRAWL_SHUTDOWN_SECS", "soon")]);
+        layers.file("f.toml", "lisen = \"x\"\n[worker]\njobs = 0\n");
+        let faults = layers.build().unwrap_err().join("\n");
+        for part in [
+            "TRAWL_FETCH_HOST_DELAY_MS",
+            "`soon` is not of the type",
+            "did you mean `listen`",
+            "`worker.jobs` should be",
+        ] {
+            assert!(faults.contains(part), "{part} not in {faults}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let layers = env(&[("TRAWL_API_TOKEN", "abcdefghijkl")]);
+        assert!(!layers.show().contains("abcdefghijkl"));
+        assert!(!format!("{:?}", layers.build().unwrap()).contains("abcdefghijkl"));
+    }
+}

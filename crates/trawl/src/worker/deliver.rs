@@ -1,0 +1,349 @@
+//! Promises kept: rows and news to webhooks, again and again until they are taken or given up.
+//!
+//! Invariant: a part that was accepted is never sent again on purpose; a part whose answer was lost is sent again under
+//! the same `webhook-id`, so that a receiver can tell.
+
+use super::Worker;
+use super::sign::Signer;
+use crate::rows::{Range, Rows, RowsError};
+use bytes::Bytes;
+use fetch::{Answer, FetchError, Payload};
+use format::Shape;
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use model::{
+    Cargo, DeliveredFile, Delivery, DeliveryId, DeliveryOutcome, Destination, Format, Notice, Patience,
+    Promise, Snapshot, SnapshotState,
+};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use store::DeliveryLease;
+
+/// A body up to this size is made once and kept; a larger one is made twice: first to know its length and signature,
+/// then to send it, so that memory stays flat.
+const KEPT_BYTES: usize = 1 << 20;
+
+/// How deliveries are sent.
+#[derive(Clone, Debug)]
+pub struct DeliverSettings {
+    /// Milliseconds for one attempt.
+    pub timeout_ms: u64,
+    /// Milliseconds from the first failure of a part until it is given up.
+    pub window_ms: u64,
+    /// Pauses between attempts.
+    pub patience: Patience,
+    /// Signs bodies after Standard Webhooks; `None` leaves them unsigned.
+    pub signing_secret: Option<String>,
+}
+
+/// Something to POST.
+struct Post {
+    endpoint: String,
+    auth_header: Option<String>,
+    headers: Vec<(String, String)>,
+    content_type: &'static str,
+    gzip: bool,
+    snapshot: String,
+    delivery: DeliveryId,
+    /// From 1.
+    part: u64,
+}
+
+/// What became of a POST.
+enum Sent {
+    Accepted,
+    Later { error: String, asked_ms: Option<u64> },
+    Never { error: String },
+}
+
+impl Worker {
+    /// Sends what is due of one delivery.
+    pub(super) async fn deliver(self: Arc<Self>, lease: DeliveryLease) {
+        let every = Duration::from_millis(u64::try_from(self.settings.lease_ms / 3).unwrap_or(10_000));
+        let work = self.send_parts(&lease);
+        tokio::pin!(work);
+        let outcome = loop {
+            tokio::select! {
+                outcome = &mut work => break outcome,
+                () = tokio::time::sleep(every) => {
+                    let until = self.clock.now().plus_ms(self.settings.lease_ms);
+                    if matches!(self.store.renew_delivery(&lease, until).await, Ok(false)) {
+                        return;
+                    }
+                }
+            }
+        };
+        if let Some(outcome) = outcome
+            && let Err(error) = self.store.finish_delivery(&lease, outcome, self.clock.now()).await
+        {
+            // The lease ends by itself and the part is sent again under the same id.
+            tracing::warn!(%error, delivery = %lease.delivery.id, "an attempt could not be registered");
+        }
+    }
+
+    /// Sends part after part; `None` if the lease was lost.
+    async fn send_parts(&self, lease: &DeliveryLease) -> Option<DeliveryOutcome> {
+        let delivery = &lease.delivery;
+        let promise = match &delivery.cargo {
+            Cargo::Rows(promise) => promise,
+            Cargo::Notice(notice) => return Some(self.send_notice(lease, notice).await),
+            Cargo::DeliveryNotice { endpoint, about } => {
+                return Some(self.send_delivery_notice(lease, endpoint, about).await);
+            }
+        };
+        let mut snapshot = lease.snapshot.clone();
+        let mut failures = delivery.failures;
+        let mut part = delivery.parts_done;
+        loop {
+            let range = match promise.batch_size {
+                Some(rows) => Range::part(part, rows),
+                None if part == 0 => Range::ALL,
+                None => return Some(DeliveryOutcome::AllDone),
+            };
+            let rows = snapshot.visible_rows();
+            let ended = snapshot.state == SnapshotState::Ready;
+            if rows <= range.first && !(part == 0 && ended) {
+                return Some(if ended { DeliveryOutcome::AllDone } else { DeliveryOutcome::Idle });
+            }
+            if !ended && rows < range.first.saturating_add(range.rows) {
+                return Some(DeliveryOutcome::Idle);
+            }
+            match self.send_part(delivery, promise, &snapshot, part, range).await {
+                Sent::Accepted => {
+                    let file = DeliveredFile {
+                        filename: file_name(promise, &snapshot, part, self.clock.now()),
+                        at: self.clock.now(),
+                        rows: rows.saturating_sub(range.first).min(range.rows),
+                    };
+                    let done = DeliveryOutcome::PartDone(file);
+                    if let Err(error) = self.store.finish_delivery(lease, done, self.clock.now()).await {
+                        tracing::warn!(%error, delivery = %delivery.id, "an accepted part could not be registered");
+                        return None;
+                    }
+                    part += 1;
+                    failures = 0;
+                    match self.store.snapshot(&snapshot.id).await {
+                        Ok(fresh) => snapshot = fresh,
+                        Err(error) => return Some(self.later(delivery, failures, error.to_string(), None)),
+                    }
+                }
+                Sent::Later { error, asked_ms } => {
+                    return Some(self.later(delivery, failures, error, asked_ms));
+                }
+                Sent::Never { error } => return Some(DeliveryOutcome::Never { error }),
+            }
+        }
+    }
+
+    async fn send_part(
+        &self,
+        delivery: &Delivery,
+        promise: &Promise,
+        snapshot: &Snapshot,
+        part: u64,
+        range: Range,
+    ) -> Sent {
+        let Destination::Webhook { endpoint, auth_header, headers } = &promise.destination;
+        let trigger = &snapshot.trigger;
+        let scraper = self.catalogue.at_version(&trigger.scraper, &trigger.scraper_version).await.ok();
+        let post = Post {
+            endpoint: endpoint.clone(),
+            auth_header: auth_header.clone(),
+            headers: headers.clone(),
+            content_type: promise.format.content_type(),
+            gzip: promise.compress,
+            snapshot: snapshot.id.to_string(),
+            delivery: delivery.id.clone(),
+            part: part + 1,
+        };
+        let shape = Rows::shape(snapshot, scraper.as_deref(), promise.format, false);
+        let body = || self.rows.stream(snapshot, clone_shape(&shape), promise.compress, range);
+        self.post(&post, body).await
+    }
+
+    async fn send_notice(&self, lease: &DeliveryLease, notice: &Notice) -> DeliveryOutcome {
+        let snapshot = &lease.snapshot;
+        let mut news = json!({
+            "snapshot_id": snapshot.id.as_str(),
+            "dataset_id": snapshot.trigger.dataset_id.0,
+            "status": snapshot.state.as_str(),
+            "records": snapshot.counts.records,
+            "errors": snapshot.counts.errors,
+        });
+        if let Some(message) = &snapshot.message {
+            news["error_message"] = message.as_str().into();
+        }
+        self.send_news(lease, &notice.endpoint, notice.auth_header.clone(), &news).await
+    }
+
+    async fn send_delivery_notice(
+        &self,
+        lease: &DeliveryLease,
+        endpoint: &str,
+        about: &DeliveryId,
+    ) -> DeliveryOutcome {
+        let status = match self.store.delivery(about).await {
+            Ok(delivery) => delivery.state.as_str(),
+            Err(error) => {
+                return self.later(&lease.delivery, lease.delivery.failures, error.to_string(), None);
+            }
+        };
+        let news =
+            json!({ "id": about.as_str(), "snapshot_id": lease.snapshot.id.as_str(), "status": status });
+        self.send_news(lease, endpoint, None, &news).await
+    }
+
+    async fn send_news(
+        &self,
+        lease: &DeliveryLease,
+        endpoint: &str,
+        auth_header: Option<String>,
+        news: &serde_json::Value,
+    ) -> DeliveryOutcome {
+        let post = Post {
+            endpoint: endpoint.to_owned(),
+            auth_header,
+            headers: Vec::new(),
+            content_type: Format::Json.content_type(),
+            gzip: false,
+            snapshot: lease.snapshot.id.to_string(),
+            delivery: lease.delivery.id.clone(),
+            part: 1,
+        };
+        let bytes = Bytes::from(news.to_string());
+        let body = || futures_util::stream::iter([Ok::<_, RowsError>(bytes.clone())]);
+        match self.post(&post, body).await {
+            Sent::Accepted => DeliveryOutcome::AllDone,
+            Sent::Later { error, asked_ms } => {
+                self.later(&lease.delivery, lease.delivery.failures, error, asked_ms)
+            }
+            Sent::Never { error } => DeliveryOutcome::Never { error },
+        }
+    }
+
+    fn later(
+        &self,
+        delivery: &Delivery,
+        failures: u32,
+        error: String,
+        asked_ms: Option<u64>,
+    ) -> DeliveryOutcome {
+        let now = self.clock.now();
+        let since = delivery.failing_since.filter(|_| failures > 0).unwrap_or(now);
+        let settings = &self.settings.deliver;
+        tracing::info!(delivery = %delivery.id, error, "a delivery was not accepted");
+        match settings.patience.next(failures + 1, asked_ms, now, self.clock.jitter()) {
+            Some(at) if at.ms_since(since) <= settings.window_ms => DeliveryOutcome::Later { at, error },
+            _ => DeliveryOutcome::Never { error },
+        }
+    }
+
+    /// One POST. `body` makes the same bytes each time it is called.
+    async fn post<S, E>(&self, post: &Post, body: impl Fn() -> S) -> Sent
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Sync + Unpin + 'static,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let url = match url::Url::parse(&post.endpoint) {
+            Ok(url) => url,
+            Err(error) => return Sent::Never { error: format!("the endpoint is not a URL: {error}") },
+        };
+        let webhook_id = format!("{}_{}", post.delivery, post.part);
+        let timestamp = self.clock.now().ms() / 1_000;
+        let mut signer =
+            self.settings.deliver.signing_secret.as_deref().map(|s| Signer::new(s, &webhook_id, timestamp));
+        let (mut kept, mut length) = (Vec::new(), 0_usize);
+        let mut first = body();
+        while let Some(piece) = first.next().await {
+            let piece = match piece {
+                Ok(piece) => piece,
+                Err(error) => {
+                    return Sent::Later {
+                        error: format!("the rows could not be read: {error}"),
+                        asked_ms: None,
+                    };
+                }
+            };
+            length += piece.len();
+            if let Some(signer) = &mut signer {
+                signer.update(&piece);
+            }
+            if length <= KEPT_BYTES {
+                kept.extend_from_slice(&piece);
+            } else {
+                kept = Vec::new();
+            }
+        }
+        let mut headers = post.headers.clone();
+        let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
+        add("content-type", post.content_type.to_owned());
+        if post.gzip {
+            add("content-encoding", "gzip".to_owned());
+        }
+        if let Some(auth) = &post.auth_header {
+            add("authorization", auth.clone());
+        }
+        add("x-snapshot-id", post.snapshot.clone());
+        add("x-delivery-id", post.delivery.to_string());
+        add("x-part", post.part.to_string());
+        if let Some(signer) = signer {
+            add("webhook-id", webhook_id);
+            add("webhook-timestamp", timestamp.to_string());
+            add("webhook-signature", signer.finish());
+        }
+        let timeout = Duration::from_millis(self.settings.deliver.timeout_ms);
+        let body = if length <= KEPT_BYTES {
+            Payload::Whole(kept.into())
+        } else {
+            // Receivers that cannot read chunks can read a length.
+            headers.push(("content-length".to_owned(), length.to_string()));
+            Payload::Stream(Box::new(body().map_err(std::io::Error::other)))
+        };
+        judge(self.outbound.post(&url, &headers, body, timeout).await)
+    }
+}
+
+fn judge(result: Result<Answer, FetchError>) -> Sent {
+    match result {
+        Ok(answer) if answer.accepted() => Sent::Accepted,
+        Ok(answer) if answer.status == 410 => Sent::Never { error: "the receiver answered 410 Gone".into() },
+        Ok(answer) => Sent::Later {
+            error: format!("the receiver answered {}", answer.status),
+            asked_ms: answer.retry_after_ms,
+        },
+        // An address off limits, or no URL at all, does not get better.
+        Err(error) if error.kind == fetch::FetchErrorKind::Refused => Sent::Never { error: error.message },
+        Err(error) => Sent::Later { error: error.message, asked_ms: None },
+    }
+}
+
+fn clone_shape(shape: &Shape) -> Shape {
+    match shape {
+        Shape::Json => Shape::Json,
+        Shape::Ndjson => Shape::Ndjson,
+        Shape::Csv { columns, formula_guard } => {
+            Shape::Csv { columns: columns.clone(), formula_guard: *formula_guard }
+        }
+    }
+}
+
+/// The file's name after its template (api.md 15.8), with extension, and the part's number where there are several.
+fn file_name(promise: &Promise, snapshot: &Snapshot, part: u64, now: model::Timestamp) -> String {
+    let number = (part + 1).to_string();
+    let template = promise.file_template.as_deref().unwrap_or("{[snapshot_id]}");
+    let mut name = template
+        .replace("{[snapshot_id]}", snapshot.id.as_str())
+        .replace("{[datetime]}", &now.to_string())
+        .replace("{[dataset_id]}", &snapshot.trigger.dataset_id.0)
+        .replace("{[part]}", &number);
+    if promise.batch_size.is_some() && !template.contains("{[part]}") {
+        name.push('.');
+        name.push_str(&number);
+    }
+    name.push('.');
+    name.push_str(promise.format.as_str());
+    if promise.compress {
+        name.push_str(".gz");
+    }
+    name
+}

@@ -1,0 +1,328 @@
+//! Work out: claim, do, finish.
+//!
+//! Owns: the loops around `Store::claim`, the bookkeeping of held leases, the pool that reads pages.
+//! Must not know: HTTP callers, SQL, how a page is fetched.
+//!
+//! Invariant: whatever a slice ends in, its lease is finished, handed back, or left to end by itself; a worker that
+//! dies costs repeated work, never rows.
+
+mod collect;
+mod deliver;
+mod held;
+mod pool;
+mod sign;
+mod sweep;
+
+pub(crate) use collect::aborted_row;
+pub use deliver::DeliverSettings;
+pub use pool::Pool;
+
+use crate::catalogue::Catalogue;
+use crate::clock::Clock;
+use crate::rows::Rows;
+use fetch::{Fetcher, Outbound};
+use held::Leases;
+use model::{RetryPolicy, Timestamp};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use store::{Bucket, Change, Claim, Store};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+/// Looked at again even if nobody says that anything changed: the safety net beneath the wake-ups.
+const POLL: Duration = Duration::from_secs(5);
+/// Jobs asked for in one claim: enough to fill up quickly, few enough to stay fair between runs.
+const CLAIM_JOBS: usize = 16;
+
+/// What a worker may do at once.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name of this node in leases.
+    pub node: String,
+    /// Slices at once.
+    pub jobs: usize,
+    /// Slices of synchronous calls at once, beside those.
+    pub express_jobs: usize,
+    /// Deliveries at once.
+    pub deliveries: usize,
+    /// Milliseconds of a lease.
+    pub lease_ms: i64,
+    /// Inputs of a slice that are fetched at once: no more than the host may see.
+    pub slice_parallel: usize,
+    /// How failed inputs are tried again.
+    pub retry: RetryPolicy,
+    /// How deliveries are sent.
+    pub deliver: DeliverSettings,
+    /// Milliseconds that a finished snapshot is kept.
+    pub retention_ms: i64,
+}
+
+/// Everything a worker works with.
+pub struct Worker {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) bucket: Arc<dyn Bucket>,
+    pub(crate) fetcher: Arc<dyn Fetcher>,
+    pub(crate) outbound: Arc<Outbound>,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rows: Rows,
+    pub(crate) pool: Pool,
+    pub(crate) settings: Settings,
+    leases: Leases,
+}
+
+/// Which claims a loop makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    Ordinary,
+    Express,
+}
+
+/// Parts that a [`Worker`] is made of.
+pub struct Parts {
+    /// The durable truth.
+    pub store: Arc<dyn Store>,
+    /// Bytes of rows.
+    pub bucket: Arc<dyn Bucket>,
+    /// The web.
+    pub fetcher: Arc<dyn Fetcher>,
+    /// Receivers of webhooks.
+    pub outbound: Arc<Outbound>,
+    /// The scrapers.
+    pub catalogue: Arc<Catalogue>,
+    /// Time and chance.
+    pub clock: Arc<dyn Clock>,
+    /// Threads that read pages.
+    pub pool: Pool,
+}
+
+impl Worker {
+    /// A worker of these parts; [`Worker::run`] sets it going.
+    pub fn new(parts: Parts, settings: Settings) -> Arc<Self> {
+        let Parts { store, bucket, fetcher, outbound, catalogue, clock, pool } = parts;
+        let rows = Rows::new(store.clone(), bucket.clone());
+        let leases = Leases::default();
+        Arc::new(Self { store, bucket, fetcher, outbound, catalogue, clock, rows, pool, settings, leases })
+    }
+
+    /// Works until `stop` turns true, then hands everything back and returns.
+    pub async fn run(self: &Arc<Self>, stop: watch::Receiver<bool>) {
+        match self.store.reclaim(&self.settings.node, self.clock.now()).await {
+            Ok(0) => {}
+            Ok(jobs) => tracing::info!(jobs, "took back the slices of this node's former life"),
+            Err(error) => tracing::warn!(%error, "could not take back old leases; they end by themselves"),
+        }
+        let mut parts = JoinSet::new();
+        for lane in [Lane::Ordinary, Lane::Express] {
+            parts.spawn(self.clone().collect_loop(lane, stop.clone()));
+        }
+        parts.spawn(self.clone().deliver_loop(stop.clone()));
+        parts.spawn(self.clone().keep_leases(stop.clone()));
+        parts.spawn(self.clone().tick_loop(stop.clone()));
+        parts.spawn(self.clone().sweep_loop(stop));
+        while let Some(ended) = parts.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a part of the worker broke");
+            }
+        }
+    }
+
+    /// One round: claims what is due and does it to the end. The loop around it is [`Worker::run`]; a simulation
+    /// calls it by itself. Returns how many slices were done.
+    pub async fn tick(self: &Arc<Self>) -> usize {
+        let Ok(claimed) = self.store.claim(self.ask(Lane::Ordinary, self.settings.jobs)).await else {
+            return 0;
+        };
+        let n = claimed.leases.len();
+        for lease in claimed.leases {
+            self.clone().collect(lease).await;
+        }
+        n
+    }
+
+    /// One round of deliveries, as [`Worker::tick`]. Returns how many were attempted.
+    pub async fn tick_deliveries(self: &Arc<Self>) -> usize {
+        let ask = self.ask(Lane::Ordinary, self.settings.deliveries);
+        let Ok((leases, _)) = self.store.claim_deliveries(ask).await else { return 0 };
+        let n = leases.len();
+        for lease in leases {
+            self.clone().deliver(lease).await;
+        }
+        n
+    }
+
+    fn ask(&self, lane: Lane, jobs: usize) -> Claim {
+        let now = self.clock.now();
+        Claim {
+            jobs,
+            express_only: lane == Lane::Express,
+            node: self.settings.node.clone(),
+            now,
+            lease_until: now.plus_ms(self.settings.lease_ms),
+        }
+    }
+
+    async fn collect_loop(self: Arc<Self>, lane: Lane, mut stop: watch::Receiver<bool>) {
+        let most = if lane == Lane::Express { self.settings.express_jobs } else { self.settings.jobs };
+        let slots = Slots::new(most);
+        let mut changes = self.store.subscribe();
+        let mut running = JoinSet::new();
+        while !*stop.borrow() {
+            while running.try_join_next().is_some() {}
+            let mut next_due = None;
+            let free = slots.free();
+            if free > 0 {
+                match self.store.claim(self.ask(lane, free.min(CLAIM_JOBS))).await {
+                    Ok(claimed) => {
+                        next_due = claimed.next_due;
+                        let got = claimed.leases.len();
+                        for lease in claimed.leases {
+                            let slot = slots.take();
+                            let worker = self.clone();
+                            running.spawn(async move {
+                                worker.collect(lease).await;
+                                drop(slot);
+                            });
+                        }
+                        if got > 0 {
+                            continue;
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "could not claim");
+                        tokio::time::sleep(Duration::from_millis(200)).await;
+                        continue;
+                    }
+                }
+            }
+            tokio::select! {
+                () = news(&mut changes, |c| *c == Change::Work) => {}
+                () = slots.changed() => {}
+                () = tokio::time::sleep(self.until(next_due)) => {}
+                _ = stop.changed() => {}
+            }
+        }
+        self.leases.stop_all();
+        while running.join_next().await.is_some() {}
+    }
+
+    async fn deliver_loop(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let slots = Slots::new(self.settings.deliveries);
+        let mut changes = self.store.subscribe();
+        let mut running = JoinSet::new();
+        while !*stop.borrow() {
+            while running.try_join_next().is_some() {}
+            let mut next_due = None;
+            let free = slots.free();
+            if free > 0 {
+                match self.store.claim_deliveries(self.ask(Lane::Ordinary, free)).await {
+                    Ok((leases, due)) => {
+                        next_due = due;
+                        let got = leases.len();
+                        for lease in leases {
+                            let slot = slots.take();
+                            let worker = self.clone();
+                            running.spawn(async move {
+                                worker.deliver(lease).await;
+                                drop(slot);
+                            });
+                        }
+                        if got > 0 {
+                            continue;
+                        }
+                    }
+                    Err(error) => tracing::warn!(%error, "could not claim deliveries"),
+                }
+            }
+            tokio::select! {
+                () = news(&mut changes, |c| matches!(c, Change::Work | Change::Delivery(_))) => {}
+                () = slots.changed() => {}
+                () = tokio::time::sleep(self.until(next_due)) => {}
+                _ = stop.changed() => {}
+            }
+        }
+        // A delivery that is being sent is cut off: its lease ends, and the same part is sent again later under the
+        // same id.
+        running.abort_all();
+        while running.join_next().await.is_some() {}
+    }
+
+    /// Ended leases, deadlines, abandoned runs: what time alone brings about.
+    async fn tick_loop(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        /// A run that has been starting for this long was abandoned by its caller: 6 h for 1 GB on a slow line.
+        const STARTING_MS: u64 = 6 * 3_600_000;
+        let mut changes = self.store.subscribe();
+        while !*stop.borrow() {
+            let next = match self.store.tick(self.clock.now(), STARTING_MS).await {
+                Ok(next) => next,
+                Err(error) => {
+                    tracing::warn!(%error, "the clock's work failed");
+                    None
+                }
+            };
+            tokio::select! {
+                // A new run may bring an earlier deadline.
+                () = news(&mut changes, |c| *c == Change::Work) => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                () = tokio::time::sleep(self.until(next)) => {}
+                _ = stop.changed() => {}
+            }
+        }
+    }
+
+    fn until(&self, due: Option<Timestamp>) -> Duration {
+        match due {
+            Some(due) => Duration::from_millis(due.ms_since(self.clock.now()).max(1)).min(POLL),
+            None => POLL,
+        }
+    }
+}
+
+/// Waits for a change that matters. A lagging subscriber takes it that one did.
+async fn news(changes: &mut tokio::sync::broadcast::Receiver<Change>, matters: impl Fn(&Change) -> bool) {
+    use tokio::sync::broadcast::error::RecvError;
+    loop {
+        match changes.recv().await {
+            Ok(change) if matters(&change) => return,
+            Ok(_) => {}
+            Err(RecvError::Lagged(_)) => return,
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+/// Counted places for work, with a wake-up when one becomes free.
+struct Slots {
+    most: usize,
+    taken: Arc<(AtomicUsize, Notify)>,
+}
+
+struct Slot(Arc<(AtomicUsize, Notify)>);
+
+impl Slots {
+    fn new(most: usize) -> Self {
+        Self { most, taken: Arc::new((AtomicUsize::new(0), Notify::new())) }
+    }
+
+    fn free(&self) -> usize {
+        self.most.saturating_sub(self.taken.0.load(Ordering::Acquire))
+    }
+
+    fn take(&self) -> Slot {
+        self.taken.0.fetch_add(1, Ordering::AcqRel);
+        Slot(self.taken.clone())
+    }
+
+    async fn changed(&self) {
+        self.taken.1.notified().await;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.1.notify_one();
+    }
+}

@@ -1,0 +1,40 @@
+//! `cargo xtask bench`: the figures that the project claims, on this machine, from a clone alone.
+//!
+//! Owns: starting the binaries on cores of their own, measuring them from outside, printing figures beside their bars.
+//! Must not know: how the server works. Each figure is printed with the bar it is held to; nothing fails on a slow day.
+
+mod collect;
+mod download;
+mod http;
+mod process;
+mod small;
+mod trigger;
+
+use anyhow::{Result, bail};
+
+/// A figure beside its bar.
+pub(super) fn figure(name: &str, value: &str, bar: &str, holds: bool) {
+    println!("{} {name:<58} {value:>22}   bar: {bar}", if holds { "ok  " } else { "MISS" });
+}
+
+/// Runs the benchmarks named, or all.
+pub(super) fn run(names: &[String]) -> Result<()> {
+    process::build()?;
+    let all: [(&str, fn() -> Result<()>); 5] = [
+        ("small", small::run),
+        ("collect", collect::run),
+        ("trigger", trigger::run),
+        ("download", download::run),
+        ("sync", small::sync),
+    ];
+    if let Some(stranger) = names.iter().find(|n| all.iter().all(|(name, _)| name != n)) {
+        bail!("no benchmark `{stranger}`; there are: {}", all.map(|(name, _)| name).join(", "));
+    }
+    for (name, bench) in all {
+        if names.is_empty() || names.iter().any(|n| n == name) {
+            println!("\n== {name}");
+            bench()?;
+        }
+    }
+    Ok(())
+}

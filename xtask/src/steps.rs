@@ -1,0 +1,142 @@
+//! The steps of `cargo xtask test`, in order: what is cheap and likely to fail comes first. The first failure ends it.
+
+use crate::report::{Report, Verdict};
+use crate::shell::{cargo, run};
+use crate::{clients, tidy};
+use anyhow::{Result, bail};
+use std::time::Instant;
+
+/// One check.
+pub(crate) struct Step {
+    /// Its name on the command line.
+    pub(crate) name: &'static str,
+    /// A line on what it checks.
+    pub(crate) what: &'static str,
+    /// Carries it out; the verdict is passed or left out, an error is a failure.
+    pub(crate) check: fn() -> Result<Verdict>,
+}
+
+/// Every step, in order.
+pub(crate) const ALL: &[Step] = &[
+    Step {
+        name: "tidy",
+        what: "house rules: headers, names, sleeps, machine paths, file length",
+        check: tidy::check,
+    },
+    Step { name: "fmt", what: "cargo fmt --check", check: fmt },
+    Step { name: "clippy", what: "cargo clippy, warnings are errors", check: clippy },
+    Step { name: "doc", what: "cargo doc, warnings are errors", check: doc },
+    Step { name: "unit", what: "every Rust test", check: unit },
+    Step {
+        name: "raw_http",
+        what: "the documented API with the standard library alone",
+        check: clients::raw_http,
+    },
+    Step { name: "sdk", what: "Bright Data's Python SDK, unmodified, over TLS", check: clients::sdk },
+    Step { name: "cli", what: "Bright Data's command line client, unmodified", check: clients::cli },
+    Step {
+        name: "schemathesis",
+        what: "properties of /openapi.json against a running server",
+        check: clients::schemathesis,
+    },
+    Step { name: "web_bad", what: "a misbehaving web, and addresses off limits", check: clients::web_bad },
+    Step {
+        name: "deliveries",
+        what: "webhooks, chunks and notifications, over restarts",
+        check: clients::deliveries,
+    },
+    Step { name: "readme", what: "every curl example of the README, as printed", check: clients::readme },
+    Step { name: "demo", what: "the README's first command, to its end", check: clients::demo },
+    Step {
+        name: "crash",
+        what: "SIGKILL at random moments: nothing lost, nothing doubled",
+        check: clients::crash,
+    },
+    Step {
+        name: "pages",
+        what: "776 saved pages with faults, in all formats, and discovery",
+        check: clients::pages,
+    },
+];
+
+/// The steps that `clients` stands for.
+const CLIENTS: &[&str] =
+    &["raw_http", "sdk", "cli", "schemathesis", "web_bad", "deliveries", "readme", "demo", "crash", "pages"];
+
+/// Runs the steps named, or all; true if none failed.
+pub(crate) fn test(names: &[String]) -> Result<bool> {
+    let chosen = choose(names)?;
+    let mut report = Report::default();
+    for step in chosen {
+        println!("\n── {} · {}", step.name, step.what);
+        let begun = Instant::now();
+        let verdict = match (step.check)() {
+            Ok(verdict) => verdict,
+            Err(error) => Verdict::Failed(format!("{error:#}")),
+        };
+        report.add(step.name, verdict, begun.elapsed());
+        if !report.is_good() {
+            println!("\nThe step alone: cargo xtask test {}", step.name);
+            break;
+        }
+    }
+    println!("{}", report.close());
+    Ok(report.is_good())
+}
+
+fn choose(names: &[String]) -> Result<Vec<&'static Step>> {
+    if names.is_empty() {
+        return Ok(ALL.iter().collect());
+    }
+    let known = |name: &str| name == "clients" || ALL.iter().any(|step| step.name == name);
+    if let Some(unknown) = names.iter().find(|name| !known(name)) {
+        let all: Vec<_> = ALL.iter().map(|step| step.name).collect();
+        bail!("no step `{unknown}`; there are: clients (all that drive the binary), {}", all.join(", "));
+    }
+    let wanted = |step: &Step| {
+        names.iter().any(|name| name == step.name || (name == "clients" && CLIENTS.contains(&step.name)))
+    };
+    Ok(ALL.iter().filter(|step| wanted(step)).collect())
+}
+
+fn fmt() -> Result<Verdict> {
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    Ok(Verdict::Passed)
+}
+
+fn clippy() -> Result<Verdict> {
+    run(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
+    Ok(Verdict::Passed)
+}
+
+fn doc() -> Result<Verdict> {
+    run(cargo().args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    Ok(Verdict::Passed)
+}
+
+fn unit() -> Result<Verdict> {
+    run(cargo().args(["test", "--workspace", "--locked"]))?;
+    Ok(Verdict::Passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(words: &[&str]) -> Vec<&'static str> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        choose(&words).unwrap().iter().map(|step| step.name).collect()
+    }
+
+    #[test]
+    fn steps_keep_their_order_whatever_the_order_asked() {
+        assert_eq!(names(&["doc", "fmt"]), ["fmt", "doc"]);
+        assert_eq!(names(&[]).len(), ALL.len());
+    }
+
+    #[test]
+    fn clients_stands_for_every_step_that_drives_the_binary() {
+        assert_eq!(names(&["clients"]), CLIENTS);
+        assert!(choose(&["nonsense".to_owned()]).is_err());
+    }
+}
