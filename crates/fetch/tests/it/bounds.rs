@@ -61,8 +61,7 @@ async fn redirects_share_the_page_s_time() {
 }
 
 #[tokio::test]
-async fn a_server_that_accepts_nothing_is_a_timeout_or_an_error() {
-    // A listener with a full queue drops what comes; a closed port refuses it.
+async fn a_closed_port_is_a_connection_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let url = format!("http://{}/", listener.local_addr().expect("address"));
     drop(listener);

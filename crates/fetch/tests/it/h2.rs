@@ -152,10 +152,8 @@ async fn whom_we_do_not_trust_is_a_tls_error() {
 
 #[tokio::test]
 async fn what_does_not_speak_tls_is_a_tls_error() {
-    let plain = crate::origin::Origin::always("HTTP/1.1 400 Bad Request\r\n\r\n").await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let url = format!("https://{}/", listener.local_addr().expect("address"));
-    drop(plain);
     tokio::spawn(async move {
         while let Ok((mut tcp, _)) = listener.accept().await {
             _ = tokio::io::AsyncWriteExt::write_all(&mut tcp, b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
