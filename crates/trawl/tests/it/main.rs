@@ -1,4 +1,6 @@
 //! Integration tests of the server, in one binary: linking dominates.
 
+#![allow(clippy::unwrap_used, reason = "a test's panic is its answer")]
+
 mod simulation;
 mod world;
