@@ -70,7 +70,7 @@ def nothing_is_lost_or_doubled():
     print(f"        seed {SEED}, {KILLS} kills")
     # The shop is paced so that the jobs outlast the kills; leases end soon, as nobody hands them back.
     settings = {"log": "warn", "fetch": {"host_concurrency": 4, "host_delay_ms": 3},
-                "worker": {"lease_secs": 2},
+                "worker": {"lease_secs": 3},
                 "deliver": {"retry_max_secs": 1, "signing_secret": "a secret of the test"}}
     with folder() as home, Receiver() as receiver, Site("--pages", str(PRODUCTS)) as site:
         todo = jobs(site, receiver)

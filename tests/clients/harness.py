@@ -336,7 +336,7 @@ class Site:
     CATEGORIES = 40
 
     def __init__(self, *words):
-        self.words = words
+        self.words = words or ("--on-demand",)
 
     def __enter__(self):
         self.program = Program([binary("SITE_BIN", "site"), "--port", "0", *self.words], name="site")
@@ -359,7 +359,7 @@ class Site:
 
     def dead(self, number):
         """A page that is not there."""
-        return self.url(f"/gone/{number}")
+        return self.url(f"/status/404?n={number}")
 
     def slow(self, number, ms=20000):
         """A page that comes late."""
