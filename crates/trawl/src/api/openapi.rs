@@ -259,7 +259,7 @@ fn good(good: Good) -> Value {
         Good::Array => typed("application/json", json!({ "type": "array", "items": { "type": "object" } })),
         Good::Text => typed("text/plain", json!({ "type": "string" })),
         Good::Csv => typed("text/csv", json!({ "type": "string" })),
-        Good::Events => typed("text/event-stream", json!({ "type": "string" })),
+        Good::Events => json!({ "description": "Events.", "content": { "text/event-stream": {} } }),
         Good::Rows => json!({
             "description": "The rows.",
             "content": {
