@@ -274,7 +274,7 @@ class Server:
             else:
                 self.program.kill()
                 if not isinstance(error, KeyboardInterrupt):
-                    print(f"        the server's last lines:\n{self.program.tail()}")
+                    print(f"        the server's last lines:\n{self.program.tail(8)}")
         finally:
             if self.owns_home:
                 shutil.rmtree(self.home, ignore_errors=True)

