@@ -232,7 +232,8 @@ mod tests {
             panic!("on purpose")
         });
         let (b, mut rb) = insert(2, 1);
-        run(&mut writer, vec![a, twice, panics, b]);
+        // The panic comes last: printing it may take longer than a batch may last.
+        run(&mut writer, vec![a, twice, b, panics]);
         assert!(ra.try_recv().unwrap().is_ok());
         assert!(matches!(rt.try_recv().unwrap(), Err(StoreError::Invalid(_))));
         let Err(StoreError::Invalid(why)) = rp.try_recv().unwrap() else { panic!("not told") };
