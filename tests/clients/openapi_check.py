@@ -40,7 +40,9 @@ def properties_hold():
     with folder() as home:
         words = [program, "run", SERVER.base + "/openapi.json", "--header", f"Authorization: Bearer {TOKEN}",
                  "--checks", CHECKS, "--max-examples", EXAMPLES, "--seed", SEED, "--phases", "examples,coverage,fuzzing",
-                 "--workers", "2", "--request-timeout", "30", "--suppress-health-check", "all", "--warnings", "off",
+                 # One worker: Hypothesis moves Python's recursion limit, and a second thread that compiles at that
+                 # moment dies of "AST constructor recursion depth mismatch" (seen on 3.11).
+                 "--workers", "1", "--request-timeout", "30", "--suppress-health-check", "all", "--warnings", "off",
                  "--max-failures", "5", "--generation-database", "none"]
         done = subprocess.run(words, cwd=home, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=600)
