@@ -47,7 +47,10 @@ pub(super) async fn deliver(
         Some(value) => match value.as_u64() {
             Some(rows) if rows >= limit::BATCH_ROWS_MIN => promise.batch_size = Some(rows),
             _ => {
-                return Err(ApiError::bad(format!("Batch size should be at least {}", limit::BATCH_ROWS_MIN)));
+                return Err(ApiError::bad(format!(
+                    "Batch size should be at least {}",
+                    limit::BATCH_ROWS_MIN
+                )));
             }
         },
     }
@@ -96,7 +99,9 @@ pub(super) async fn delivery(
         "id": id.as_str(), "status": status, "snapshot_id": delivery.snapshot.as_str(),
         "delivery_files": files, "attempts_failed": delivery.failures,
     });
-    if let Some(error) = &delivery.last_error {
+    if let Some(error) = &delivery.last_error
+        && delivery.state != DeliveryState::Done
+    {
         body["error"] = json!(error);
     }
     Ok(Json(body))
