@@ -42,7 +42,7 @@ async fn no_request_without_a_token_gets_in() {
 async fn tokens_expire_are_revoked_and_limited_to_datasets() {
     let server = Server::start().await;
     let now = SystemClock.now();
-    let mut make = async |name: &str, datasets: Option<&str>, expires: Option<Timestamp>| {
+    let make = async |name: &str, datasets: Option<&str>, expires: Option<Timestamp>| {
         let datasets = datasets.map(|id| vec![id.to_owned()]);
         let (secret, token) = new_token(&SystemClock, name, datasets, expires);
         server.store.add_token(token).await.unwrap();
