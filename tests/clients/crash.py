@@ -72,7 +72,7 @@ def nothing_is_lost_or_doubled():
     settings = {"log": "warn", "fetch": {"host_concurrency": 4, "host_delay_ms": 3},
                 "worker": {"lease_secs": 2},
                 "deliver": {"retry_max_secs": 1, "signing_secret": "a secret of the test"}}
-    with folder() as home, Receiver() as receiver, Site("--products", str(PRODUCTS)) as site:
+    with folder() as home, Receiver() as receiver, Site("--pages", str(PRODUCTS)) as site:
         todo = jobs(site, receiver)
         begun, kills, during = time.monotonic(), 0, collections.Counter()
         while kills < KILLS:

@@ -339,7 +339,7 @@ class Site:
         self.words = words
 
     def __enter__(self):
-        self.program = Program([binary("SITE_BIN", "site"), "--listen", "127.0.0.1:0", *self.words], name="site")
+        self.program = Program([binary("SITE_BIN", "site"), "--port", "0", *self.words], name="site")
         self.base = self.program.announced()
         return self
 
@@ -363,7 +363,7 @@ class Site:
 
     def slow(self, number, ms=20000):
         """A page that comes late."""
-        return self.url(f"/slow/{number}?ms={ms}")
+        return self.url(f"/bad/slow/{ms}/{number}")
 
     def get(self, path):
         return call("GET", self.url(path))

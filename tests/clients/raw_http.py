@@ -142,7 +142,7 @@ def refusals_are_json_and_exact():
     equal(told["errors"], [["url", "Required field"]], "what is wrong with the row")
     equal(told["line"], "{}", "the row itself")
     equal(post([{"url": "no url"}]).json()["errors"], [["url", "This field must be a valid url"]], "not a URL")
-    for junk in ("{nonsense", "", "[{},"):
+    for junk in ("{nonsense", "", '[{"url":"http://a.example/"},'):
         answer = post(junk, {"Content-Type": "application/json"})
         equal((answer.status, answer.json()["code"]), (400, "parse_error"), f"the body {junk!r}")
     answer = post([{"url": SITE.good(1)}], type="zzz")

@@ -25,10 +25,6 @@ pub(crate) fn schemathesis() -> Result<Verdict> {
     script(&tools::venv()?, "openapi_check.py", &[])
 }
 
-pub(crate) fn web_bad() -> Result<Verdict> {
-    script(&tools::python()?, "web_bad.py", &[])
-}
-
 pub(crate) fn deliveries() -> Result<Verdict> {
     script(&tools::python()?, "deliveries.py", &[])
 }

@@ -39,7 +39,6 @@ pub(crate) const ALL: &[Step] = &[
         what: "properties of /openapi.json against a running server",
         check: clients::schemathesis,
     },
-    Step { name: "web_bad", what: "a misbehaving web, and addresses off limits", check: clients::web_bad },
     Step {
         name: "deliveries",
         what: "webhooks, chunks and notifications, over restarts",
@@ -61,7 +60,7 @@ pub(crate) const ALL: &[Step] = &[
 
 /// The steps that `clients` stands for.
 const CLIENTS: &[&str] =
-    &["raw_http", "sdk", "cli", "schemathesis", "web_bad", "deliveries", "readme", "demo", "crash", "pages"];
+    &["raw_http", "sdk", "cli", "schemathesis", "deliveries", "readme", "demo", "crash", "pages"];
 
 /// Runs the steps named, or all; true if none failed.
 pub(crate) fn test(names: &[String]) -> Result<bool> {

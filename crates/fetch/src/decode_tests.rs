@@ -37,7 +37,9 @@ fn zs(plain: &[u8]) -> Vec<u8> {
     zstd::encode_all(plain, 3).expect("zstd")
 }
 
-const ALL: [(Encoding, fn(&[u8]) -> Vec<u8>); 5] = [
+type Encode = fn(&[u8]) -> Vec<u8>;
+
+const ALL: [(Encoding, Encode); 5] = [
     (Encoding::Gzip, gz),
     (Encoding::Deflate, zlib),
     (Encoding::Deflate, raw),

@@ -15,7 +15,7 @@ use crate::{AllowList, FetchError, FetchErrorKind, retry_after, tls};
 use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt};
 use http::HeaderValue;
-use http::header::{AUTHORIZATION, RETRY_AFTER, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, RETRY_AFTER, USER_AGENT};
 use http_body::Frame;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -39,6 +39,8 @@ pub enum Payload {
     Whole(Bytes),
     /// Piece by piece, chunked. An error of the stream breaks the request off.
     Stream(Box<dyn Stream<Item = io::Result<Bytes>> + Send + Sync + Unpin>),
+    /// Piece by piece, so many bytes in all: sent with a length, for receivers that cannot read chunks.
+    Sized(u64, Box<dyn Stream<Item = io::Result<Bytes>> + Send + Sync + Unpin>),
 }
 
 impl From<Bytes> for Payload {
@@ -116,6 +118,10 @@ impl Outbound {
         }
         let body = match body {
             Payload::Whole(bytes) => Full::new(bytes).map_err(|never| match never {}).boxed(),
+            Payload::Sized(length, stream) => {
+                lines.insert(CONTENT_LENGTH, HeaderValue::from(length));
+                BodyExt::boxed(StreamBody::new(stream.map(|piece| piece.map(Frame::data))))
+            }
             Payload::Stream(stream) => {
                 BodyExt::boxed(StreamBody::new(stream.map(|piece| piece.map(Frame::data))))
             }

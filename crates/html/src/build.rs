@@ -2,7 +2,7 @@
 //!
 //! Owns: the growing tree and the limits that keep it small. Text and attribute values go into one store; a text that
 //! grows at two places at once (text moved out of a table) gets a string of its own, so that no text is copied twice.
-//! Past [`MAX_NODES`] and [`MAX_STORE`] orders are obeyed without effect: a handle carries its own name, so the parser
+//! Past [`MAX_NODES`] and the store's allowance orders are obeyed without effect: a handle carries its own name, so the parser
 //! can go on with nodes that were never stored.
 
 use crate::name::{self, Name};
@@ -16,9 +16,11 @@ use std::sync::OnceLock;
 
 /// Nodes past this number are not kept.
 const MAX_NODES: usize = 2_000_000;
-/// Bytes of text and attribute values past this number are not kept: a reopened formatting element repeats its attributes,
-/// so a small page could otherwise fill the memory.
-const MAX_STORE: usize = 512 << 20;
+/// Bytes of text and attribute values kept per byte of the page, past [`FREE_STORE`]: a reopened formatting element repeats
+/// its attributes, so a small page could otherwise fill the memory.
+const STORE_PER_BYTE: usize = 4;
+/// Bytes of text and attribute values that any page may have.
+const FREE_STORE: usize = 1 << 20;
 /// Attributes past this number are not kept when a second `<html>` or `<body>` tag adds them, which copies the list.
 const MAX_ATTRS: usize = 256;
 /// Elements nested deeper are laid out as following siblings, as Blink does.
@@ -69,6 +71,8 @@ struct Arena {
     store: String,
     loose: Vec<String>,
     loose_bytes: usize,
+    /// Bytes that `store` and `loose` may take.
+    max_store: usize,
     full: bool,
 }
 
@@ -79,22 +83,35 @@ pub(crate) struct Builder {
     asked: Cell<u32>,
     /// Steps the parser took over its stack of open elements: what deep nesting costs.
     work: Cell<u64>,
+    /// Insertions.
+    insertions: Cell<u64>,
 }
 
 impl Builder {
-    /// `bytes` is the length of the page: a guess of what to reserve.
+    /// `bytes` is the length of the page: what to reserve, and the measure of what it may grow to.
     pub(crate) fn new(bytes: usize) -> Self {
-        let mut arena = Arena::default();
+        let max_store = FREE_STORE + bytes.saturating_mul(STORE_PER_BYTE);
+        let mut arena = Arena { max_store, ..Arena::default() };
         arena.nodes.reserve((bytes / 24).min(MAX_NODES));
         arena.attrs.reserve(bytes / 48);
         arena.store.reserve(bytes);
         arena.push(Kind::Document);
-        Builder { arena: RefCell::new(arena), asked: Cell::new(1), work: Cell::new(0) }
+        Builder {
+            arena: RefCell::new(arena),
+            asked: Cell::new(1),
+            work: Cell::new(0),
+            insertions: Cell::new(0),
+        }
     }
 
     /// Steps over the stack of open elements so far.
     pub(crate) fn work(&self) -> u64 {
         self.work.get()
+    }
+
+    /// Grows with every order, so that silence can be told.
+    pub(crate) fn orders(&self) -> u64 {
+        self.work.get() + u64::from(self.asked.get()) + self.insertions.get()
     }
 
     /// True once something was not kept.
@@ -145,7 +162,7 @@ impl Arena {
     }
 
     fn keep(&mut self, text: &str) -> Span {
-        if self.store.len() + self.loose_bytes + text.len() > MAX_STORE {
+        if self.store.len() + self.loose_bytes + text.len() > self.max_store {
             self.full = true;
             return Span::default();
         }
@@ -201,7 +218,7 @@ impl Arena {
 
     /// Adds to the text node `at`; false when it is not one.
     fn extend_text(&mut self, at: u32, text: &str) -> bool {
-        if self.store.len() + self.loose_bytes + text.len() > MAX_STORE {
+        if self.store.len() + self.loose_bytes + text.len() > self.max_store {
             self.full = true;
             return true;
         }
@@ -353,6 +370,7 @@ impl TreeSink for Builder {
     }
 
     fn append(&self, parent: &Handle, child: NodeOrText<Handle>) {
+        self.insertions.set(self.insertions.get() + 1);
         let mut arena = self.arena.borrow_mut();
         if arena.has(parent.at) {
             arena.insert(parent.at, NONE, child);

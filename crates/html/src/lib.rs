@@ -9,6 +9,7 @@
 
 mod build;
 mod decode;
+mod flood;
 mod name;
 mod parse;
 mod select;

@@ -5,6 +5,7 @@
 //! allowance the rest of the page is dropped and the tree says so.
 
 use crate::build::Builder;
+use crate::flood::Flood;
 use crate::tree::Document;
 use html5ever::tendril::{StrTendril, TendrilSink};
 use html5ever::tree_builder::TreeBuilderOpts;
@@ -29,13 +30,24 @@ pub(crate) fn parse(text: &str) -> Document {
     let mut rest = text;
     let mut fed = 0;
     let mut stopped = false;
+    let mut flood = Flood::default();
+    let mut before = "";
+    let mut orders = 0;
     while !rest.is_empty() {
         let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE));
         parser.process(StrTendril::from_slice(piece));
         rest = after;
         fed += piece.len();
         let sink = &parser.tokenizer.sink.sink;
-        if sink.work() > FREE_WORK + WORK_PER_BYTE * fed as u64 || sink.is_full() || fed >= MAX_BYTES {
+        let silent = sink.orders() == orders;
+        orders = sink.orders();
+        let flooded = flood.is_in(before, piece, silent);
+        before = piece;
+        if flooded
+            || sink.work() > FREE_WORK + WORK_PER_BYTE * fed as u64
+            || sink.is_full()
+            || fed >= MAX_BYTES
+        {
             stopped = !rest.is_empty();
             break;
         }

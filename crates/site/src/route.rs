@@ -119,8 +119,8 @@ impl World {
         if let Some(bytes) = self.files.read().unwrap_or_else(PoisonError::into_inner).get(path) {
             return Ok(Some(Answer::Whole(bytes.clone())));
         }
-        let (first, rest) =
-            path.get(1..).unwrap_or_default().split_once('/').unwrap_or((&path[1.min(path.len())..], ""));
+        let inside = path.strip_prefix('/').unwrap_or(path);
+        let (first, rest) = inside.split_once('/').unwrap_or((inside, ""));
         let whole = match (first, rest) {
             ("bad", rest) => return bad::answer(self, rest, request),
             ("p", id) => id.parse().ok().and_then(|id| self.product(id, request)),

@@ -315,7 +315,7 @@ impl Config {
         need(self.worker.jobs > 0, "`worker.jobs` should be at least 1");
         need(self.worker.express_jobs > 0, "`worker.express_jobs` should be at least 1");
         need(self.worker.deliveries > 0, "`worker.deliveries` should be at least 1");
-        need(self.worker.lease_secs >= 3, "`worker.lease_secs` should be at least 3");
+        need(self.worker.lease_secs >= 1, "`worker.lease_secs` should be at least 1");
         need(self.fetch.host_concurrency > 0, "`fetch.host_concurrency` should be at least 1");
         need(self.fetch.concurrency > 0, "`fetch.concurrency` should be at least 1");
         need(self.api.connections_max > 0, "`api.connections_max` should be at least 1");

@@ -6,7 +6,7 @@ use super::process::{Folder, Running, TOKEN, binary, median, origin};
 use crate::shell::{self, ask, root, target};
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ const ROUNDS: usize = 3;
 const SERVER_CORE: u32 = 0;
 const ORIGIN_CORE: u32 = 1;
 
-fn run_once(address: &str, data: &PathBuf) -> Result<(f64, f64, f64, usize)> {
+fn run_once(address: &str, data: &Path) -> Result<(f64, f64, f64, usize)> {
     let server = Running::server(Some(SERVER_CORE), data, &["fetch.host_concurrency=64"])?;
     let mut caller = Caller::new(&server.address, TOKEN)?;
     let rows: Vec<String> = (0..PAGES).map(|n| format!(r#"{{"url":"http://{address}/p/{n}"}}"#)).collect();
@@ -116,7 +116,7 @@ fn scrapy() -> Option<PathBuf> {
 }
 
 /// Scrapy's pages per processor second, by the system's own accounting of a finished child.
-fn scrapy_once(python: &PathBuf, address: &str) -> Result<f64> {
+fn scrapy_once(python: &Path, address: &str) -> Result<f64> {
     let out = target().join("bench/scrapy.ndjson");
     let script = root().join("bench/scrapy_bench.py");
     let measure = "import resource,subprocess,sys\n\

@@ -12,6 +12,8 @@ mod trigger;
 
 use anyhow::{Result, bail};
 
+type Bench = fn() -> Result<()>;
+
 /// A figure beside its bar.
 pub(super) fn figure(name: &str, value: &str, bar: &str, holds: bool) {
     println!("{} {name:<58} {value:>22}   bar: {bar}", if holds { "ok  " } else { "MISS" });
@@ -20,7 +22,7 @@ pub(super) fn figure(name: &str, value: &str, bar: &str, holds: bool) {
 /// Runs the benchmarks named, or all.
 pub(super) fn run(names: &[String]) -> Result<()> {
     process::build()?;
-    let all: [(&str, fn() -> Result<()>); 5] = [
+    let all: [(&str, Bench); 5] = [
         ("small", small::run),
         ("collect", collect::run),
         ("trigger", trigger::run),

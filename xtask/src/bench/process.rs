@@ -4,7 +4,7 @@ use crate::shell::{cargo, run, target};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ impl Running {
     /// Starts a program on `core`, and waits until it says where it listens.
     pub(super) fn start(
         core: Option<u32>,
-        program: &PathBuf,
+        program: &Path,
         args: &[&str],
         env: &[(&str, &str)],
     ) -> Result<Self> {
@@ -76,7 +76,7 @@ impl Running {
     }
 
     /// A server on a fresh or a given data folder; page fetches to loopback are allowed.
-    pub(super) fn server(core: Option<u32>, data: &PathBuf, settings: &[&str]) -> Result<Self> {
+    pub(super) fn server(core: Option<u32>, data: &Path, settings: &[&str]) -> Result<Self> {
         let data = data.to_string_lossy().into_owned();
         let mut args = vec!["serve", "--listen", "127.0.0.1:0", "--data", &data, "--set", "log=warn"];
         args.extend(["--set", "fetch.allow_networks=127.0.0.0/8"]);

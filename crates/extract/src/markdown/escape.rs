@@ -14,7 +14,7 @@ pub(super) fn text(text: &str, out: &mut String, cell: bool) {
             // Inside a word an underscore is no emphasis.
             '_' => {
                 let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-                !is_address && !(word(before) && word(next) && before != Some('_') && next != Some('_'))
+                !(is_address || word(before) && word(next) && before != Some('_') && next != Some('_'))
             }
             '~' => before == Some('~') || next == Some('~'),
             '<' => next.is_some_and(|n| n.is_ascii_alphabetic() || matches!(n, '/' | '!' | '?')),

@@ -159,10 +159,13 @@ impl Line {
                 }
             }
             // Nor would `a**(b)**` begin at the first.
-            (_, Some(first)) if !spaced && is_emphasis(&self.marks[first].0) && !next_is_word => {
-                if self.out.ends_with(char::is_alphanumeric) {
-                    self.out.push(' ');
-                }
+            (_, Some(first))
+                if !spaced
+                    && is_emphasis(&self.marks[first].0)
+                    && !next_is_word
+                    && self.out.ends_with(char::is_alphanumeric) =>
+            {
+                self.out.push(' ');
             }
             _ => {}
         }

@@ -114,12 +114,9 @@ proptest! {
         let html: String = parts.iter().map(|(tag, text)| format!("<{}>{text}", TAGS[*tag])).collect();
         let doc = Document::parse(&html);
         let made = markdown(doc.root(), &Url::parse("https://e.x/").unwrap());
-        // Every letter of the text survives, in order.
-        let letters = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
-        let shown = letters(&doc.root().visible_text());
-        let numbers: String = parts.iter().map(|_| "").collect();
-        prop_assert!(numbers.is_empty());
-        prop_assert!(letters(&made).len() >= shown.len(), "{html:?} {made:?}");
+        // Every digit that is shown survives (addresses and list numbers may add some).
+        let digits = |text: &str| text.chars().filter(char::is_ascii_digit).count();
+        prop_assert!(digits(&made) >= digits(&doc.root().visible_text()), "{html:?} {made:?}");
         prop_assert_eq!(made.trim(), &made);
     }
 }

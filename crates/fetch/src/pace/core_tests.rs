@@ -217,8 +217,9 @@ proptest! {
             prop_assert_eq!(core.waiting(), model.waiting.len());
             prop_assert_eq!(core.in_flight() as usize, model.running.len());
         }
-        // Nobody starves: everybody's turn comes by leaving and by time, in as many rounds as there are waiters.
-        for _ in 0..2 * model.waiting.len() + 1 {
+        // Nobody starves: everybody's turn comes by leaving and by time, in rounds for the waiters and for the hosts that
+        // only wait to be forgotten.
+        for _ in 0..4 * (model.waiting.len() + names.len()) {
             for asked in std::mem::take(&mut model.running) {
                 core.leave(&names[usize::from(asked.host)], asked.ticket, now);
             }

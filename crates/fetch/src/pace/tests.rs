@@ -91,7 +91,7 @@ async fn many_tasks_never_exceed_the_bounds() {
     let tasks = (0..400).map(|i: usize| {
         let (pacer, all, hosts) = (Arc::clone(&pacer), Arc::clone(&all), Arc::clone(&hosts));
         tokio::spawn(async move {
-            let want = Want { express: i % 7 == 0, ..Want::default() };
+            let want = Want { express: i.is_multiple_of(7), ..Want::default() };
             let turn = pacer.turn(format!("h{}", i % 4).into(), want).await;
             assert!(all.fetch_add(1, Ordering::SeqCst) < 6);
             assert!(hosts[i % 4].fetch_add(1, Ordering::SeqCst) < 3);

@@ -114,9 +114,12 @@ mod tests {
     #[test]
     fn the_shop_is_the_one_that_peers_were_measured_on() {
         let ids = || (0..20u64).map(|i| i * 997);
-        assert_eq!(fingerprint(ids().map(|id| truth(id).to_string())), 0);
-        assert_eq!(fingerprint(ids().map(|id| page(id, 20_000))), 0);
-        assert_eq!(fingerprint((0..CATEGORIES).filter_map(|c| category(c, 2, 20_000))), 0);
+        assert_eq!(fingerprint(ids().map(|id| truth(id).to_string())), 0x9283_0d41_e0cf_b0c1);
+        assert_eq!(fingerprint(ids().map(|id| page(id, 20_000))), 0xcfe3_dd9a_a18c_d5f9);
+        assert_eq!(
+            fingerprint((0..CATEGORIES).filter_map(|c| category(c, 2, 20_000))),
+            0xcd0e_2d02_e25a_54c4
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::stop;
 use super::writer::Tx;
 use crate::{Change, Claim, Claimed, Lease, Result, StoreError};
 use model::{Job, JobId, SnapshotId, Timestamp, Trigger};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -96,17 +97,19 @@ fn claim_from(
         .one(NEXT_JOB, [lane], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?, r.get::<_, i64>(2)?)))?
         .ok_or_else(missing)?;
     let inputs = lane::slice_of(tx.conn, tx.codec, job)?;
-    if !runs.contains_key(&run) {
-        let (id, created_at) = tx
-            .conn
-            .one("SELECT id, created_at FROM snapshot WHERE k = ?1", [run], |r| {
-                Ok((r.get::<_, String>(0)?, r.get::<_, i64>(1)?))
-            })?
-            .ok_or_else(missing)?;
-        let trigger = Arc::new(asked(tx.conn, run)?);
-        runs.insert(run, Asked { id: read_id(&id)?, trigger, created_at: Timestamp::from_ms(created_at) });
-    }
-    let asked = runs.get(&run).ok_or_else(missing)?;
+    let asked = match runs.entry(run) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(place) => {
+            let (id, created_at) = tx
+                .conn
+                .one("SELECT id, created_at FROM snapshot WHERE k = ?1", [run], |r| {
+                    Ok((r.get::<_, String>(0)?, r.get::<_, i64>(1)?))
+                })?
+                .ok_or_else(missing)?;
+            let trigger = Arc::new(asked(tx.conn, run)?);
+            place.insert(Asked { id: read_id(&id)?, trigger, created_at: Timestamp::from_ms(created_at) })
+        }
+    };
     tx.conn.exec(LEASE_JOB, (job, claim.lease_until.ms(), &claim.node))?;
     tx.conn.exec(SERVE_LANE, (lane, now))?;
     lane::refresh(tx.conn, lane)?;

@@ -182,7 +182,9 @@ fn park_repeated_roots(conn: &Connection, k: i64) -> Result<()> {
         Some(ASCENDING) => return Ok(()),
         Some(UNORDERED) => {}
         _ => {
-            return Err(StoreError::Invalid("slices of several roots in a run with a limit per input".into()));
+            return Err(StoreError::Invalid(
+                "slices of several roots in a run with a limit per input".into(),
+            ));
         }
     }
     conn.exec(

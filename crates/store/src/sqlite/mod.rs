@@ -83,7 +83,7 @@ impl SqliteStore {
     {
         let closed = || StoreError::Unavailable("the store is closed".into());
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)?;
-        let (op, answer) = Call::new(work);
+        let (op, answer) = Call::make(work);
         queue.send(op).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }

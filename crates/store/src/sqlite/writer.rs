@@ -53,7 +53,7 @@ where
     F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
 {
     /// The operation, and where its answer arrives.
-    pub(super) fn new(work: F) -> (Box<dyn Op>, oneshot::Receiver<Result<T>>) {
+    pub(super) fn make(work: F) -> (Box<dyn Op>, oneshot::Receiver<Result<T>>) {
         let (reply, answer) = oneshot::channel();
         (Box::new(Self { work: Some(work), result: None, reply }), answer)
     }
@@ -205,7 +205,7 @@ mod tests {
     }
 
     fn insert(n: i64, bytes: usize) -> (Box<dyn Op>, oneshot::Receiver<Result<()>>) {
-        Call::new(move |tx: &mut Tx<'_>| {
+        Call::make(move |tx: &mut Tx<'_>| {
             tx.conn.execute("INSERT INTO t VALUES (?1, zeroblob(?2))", (n, i64::try_from(bytes).unwrap()))?;
             tx.tell(Change::Work);
             Ok(())
@@ -227,7 +227,7 @@ mod tests {
         let (mut writer, mut news) = writer();
         let (a, mut ra) = insert(1, 1);
         let (twice, mut rt) = insert(1, 1);
-        let (panics, mut rp) = Call::new(|tx: &mut Tx<'_>| -> Result<()> {
+        let (panics, mut rp) = Call::make(|tx: &mut Tx<'_>| -> Result<()> {
             tx.conn.execute("INSERT INTO t VALUES (7, NULL)", [])?;
             panic!("on purpose")
         });
@@ -266,7 +266,7 @@ mod tests {
     fn a_transaction_undone_beneath_fails_every_operation_in_it() {
         let (mut writer, mut news) = writer();
         let (a, mut ra) = insert(1, 1);
-        let (breaks, mut rb) = Call::new(|tx: &mut Tx<'_>| -> Result<()> {
+        let (breaks, mut rb) = Call::make(|tx: &mut Tx<'_>| -> Result<()> {
             tx.conn.execute_batch("ROLLBACK")?;
             Err(StoreError::Unavailable("disk".into()))
         });

@@ -177,6 +177,6 @@ pub(super) async fn log(
         },
         "Duration": duration,
         "Duration_per_input": duration / counts.given.max(1),
-        "Success_rate": if rows == 0 { 100 } else { counts.records * 100 / rows },
+        "Success_rate": (counts.records * 100).checked_div(rows).unwrap_or(100),
     })))
 }

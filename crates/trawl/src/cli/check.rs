@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 #[derive(Args)]
 pub(super) struct Check {
     /// Folders of scrapers, or `scraper.toml` files; every scraper below `--scrapers` if none.
-    scrapers: Vec<PathBuf>,
+    folders: Vec<PathBuf>,
     #[command(flatten)]
     options: super::Options,
 }
 
 impl Check {
     pub(super) fn run(self) -> Result<()> {
-        let mut folders = self.scrapers.clone();
+        let mut folders = self.folders.clone();
         if folders.is_empty() {
             let config = self.options.load()?;
             if config.scrapers.is_empty() {

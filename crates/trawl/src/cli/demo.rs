@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use site::{Receiver, Site, SiteOptions};
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Products of the demo's shop, and the category that is discovered: 40 categories share them.
 const PRODUCTS: u64 = 4_000;
@@ -52,7 +53,11 @@ impl Demo {
         let result = self.show(&url, &token, &shop, &receiver).await;
         if result.is_ok() && self.keep {
             println!("\nStill running; Ctrl-C ends it.");
-            tokio::signal::ctrl_c().await?;
+            let mut terminate = signal(SignalKind::terminate())?;
+            tokio::select! {
+                interrupted = tokio::signal::ctrl_c() => interrupted?,
+                _ = terminate.recv() => {}
+            }
         }
         app.stop().await;
         result

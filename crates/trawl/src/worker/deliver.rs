@@ -295,9 +295,7 @@ impl Worker {
         let body = if length <= KEPT_BYTES {
             Payload::Whole(kept.into())
         } else {
-            // Receivers that cannot read chunks can read a length.
-            headers.push(("content-length".to_owned(), length.to_string()));
-            Payload::Stream(Box::new(body().map_err(std::io::Error::other)))
+            Payload::Sized(length as u64, Box::new(body().map_err(std::io::Error::other)))
         };
         judge(self.outbound.post(&url, &headers, body, timeout).await)
     }
