@@ -267,7 +267,14 @@ fn good(good: Good) -> Value {
         Good::Array => typed("application/json", json!({ "type": "array", "items": { "type": "object" } })),
         Good::Text => typed("text/plain", json!({ "type": "string" })),
         Good::Csv => typed("text/csv", json!({ "type": "string" })),
-        Good::Events => typed("text/event-stream", json!({ "type": "string" })),
+        // Of each event, as clients read it (OpenAPI 3.1 has no other place for that).
+        Good::Events => typed(
+            "text/event-stream",
+            json!({
+                "type": "object", "required": ["data"],
+                "properties": { "event": { "enum": ["progress", "end"] }, "data": { "type": "string" } },
+            }),
+        ),
         Good::Rows => json!({
             "description": "The rows.",
             "content": {
