@@ -480,6 +480,7 @@ def folder():
 def csv_rows(text):
     import csv
     import io
+    csv.field_size_limit(1 << 30)
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 

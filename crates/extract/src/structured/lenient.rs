@@ -117,7 +117,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn common_breakage() {
+    fn usual_breakage() {
         for text in [
             r#"{"a":"b","c":[1]}"#,
             "<!-- {\"a\":\"b\",\"c\":[1]} -->",

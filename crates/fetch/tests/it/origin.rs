@@ -179,7 +179,7 @@ impl State {
                 Act::Trickle(bytes, pause) => {
                     let mut ok = true;
                     for byte in bytes {
-                        tokio::time::sleep(pause).await;
+                        tokio::time::sleep_until(tokio::time::Instant::now() + pause).await;
                         ok &= stream.write_all(&[byte]).await.is_ok();
                         if !ok {
                             break;

@@ -7,7 +7,11 @@ use super::auth::Principal;
 use axum::Json;
 use axum::extract::{Extension, State};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+
+/// Zones remembered, and bytes of a name: clients make two.
+const ZONES: usize = 100;
+const ZONE_NAME_BYTES: usize = 200;
 
 pub(super) async fn status(
     State(_): State<Arc<Shared>>,
@@ -24,17 +28,28 @@ pub(super) async fn balance() -> Json<Value> {
     Json(json!({ "balance": 0, "pending_balance": 0 }))
 }
 
-/// No zones.
-pub(super) async fn zones() -> Json<Value> {
-    Json(json!([]))
+/// The zones that clients said they made.
+pub(super) async fn zones(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    let zones = shared.zones.lock().unwrap_or_else(PoisonError::into_inner);
+    Json(zones.iter().map(|(name, kind)| json!({ "name": name, "type": kind })).collect())
 }
 
 pub(super) async fn zone() -> Json<Value> {
     Json(json!({}))
 }
 
-/// Clients make the zones that they miss; there is nothing to make.
-pub(super) async fn make_zone() -> Json<Value> {
+/// Clients make the zones that they miss and then look for them: they are remembered while the server runs, and mean
+/// nothing.
+pub(super) async fn make_zone(State(shared): State<Arc<Shared>>, body: Option<Json<Value>>) -> Json<Value> {
+    let zone = body.map(|Json(body)| body["zone"].clone()).unwrap_or_default();
+    if let Some(name) = zone["name"].as_str().filter(|name| name.len() <= ZONE_NAME_BYTES) {
+        let kind =
+            zone["type"].as_str().unwrap_or("unblocker").chars().take(ZONE_NAME_BYTES).collect::<String>();
+        let mut zones = shared.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        if zones.len() < ZONES && zones.iter().all(|(known, _)| known != name) {
+            zones.push((name.to_owned(), kind));
+        }
+    }
     Json(json!({ "status": "ok" }))
 }
 

@@ -94,6 +94,8 @@ struct Shared {
     metrics: Option<Source>,
     settings: Settings,
     gate: Gate,
+    /// Zones that clients said they made: name and type.
+    zones: std::sync::Mutex<Vec<(String, String)>>,
 }
 
 impl Shared {

@@ -145,7 +145,7 @@ mod tests {
             client.write_all(said).await.unwrap();
             let mut heard = vec![0; said.len()];
             server.read_exact(&mut heard).await.unwrap();
-            tokio::time::sleep(OPENING * 10).await;
+            tokio::time::advance(OPENING * 10).await;
             client.write_all(b"x").await.unwrap();
             assert_eq!(server.read_u8().await.unwrap(), b'x');
         }

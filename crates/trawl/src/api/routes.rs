@@ -31,6 +31,7 @@ pub fn router(api: Arc<Api>) -> Router {
         metrics: api.metrics.clone(),
         settings: api.settings.clone(),
         gate: auth::Gate::default(),
+        zones: std::sync::Mutex::default(),
     });
     Router::new()
         .route("/datasets/v3/trigger", post(trigger::trigger))
