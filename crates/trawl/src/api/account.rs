@@ -5,6 +5,7 @@ use super::Shared;
 use super::access::Peer;
 use super::auth::Principal;
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Extension, State};
 use serde_json::{Value, json};
 use std::sync::{Arc, PoisonError};
@@ -40,8 +41,9 @@ pub(super) async fn zone() -> Json<Value> {
 
 /// Clients make the zones that they miss and then look for them: they are remembered while the server runs, and mean
 /// nothing.
-pub(super) async fn make_zone(State(shared): State<Arc<Shared>>, body: Option<Json<Value>>) -> Json<Value> {
-    let zone = body.map(|Json(body)| body["zone"].clone()).unwrap_or_default();
+pub(super) async fn make_zone(State(shared): State<Arc<Shared>>, body: Bytes) -> Json<Value> {
+    // What is no JSON names no zone.
+    let zone = serde_json::from_slice::<Value>(&body).map(|body| body["zone"].clone()).unwrap_or_default();
     if let Some(name) = zone["name"].as_str().filter(|name| name.len() <= ZONE_NAME_BYTES) {
         let kind =
             zone["type"].as_str().unwrap_or("unblocker").chars().take(ZONE_NAME_BYTES).collect::<String>();
