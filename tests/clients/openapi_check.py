@@ -38,9 +38,11 @@ def properties_hold():
     env = {**os.environ, "SCHEMATHESIS_HOOKS": "openapi_hooks", "PYTHONPATH": str(HERE), "TRAWL_SNAPSHOT": snapshot,
            "TRAWL_PAGE": SITE.good(1), "NO_COLOR": "1", "COLUMNS": "120"}
     with folder() as home:
+        # One worker: with two, Python 3.11 ends the coverage phase at times with "AST constructor recursion depth
+        # mismatch" (its parser counts the recursion of all threads together).
         words = [program, "run", SERVER.base + "/openapi.json", "--header", f"Authorization: Bearer {TOKEN}",
                  "--checks", CHECKS, "--max-examples", EXAMPLES, "--seed", SEED, "--phases", "examples,coverage,fuzzing",
-                 "--workers", "2", "--request-timeout", "30", "--suppress-health-check", "all", "--warnings", "off",
+                 "--workers", "1", "--request-timeout", "30", "--suppress-health-check", "all", "--warnings", "off",
                  "--max-failures", "5", "--generation-database", "none"]
         done = subprocess.run(words, cwd=home, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=600)
