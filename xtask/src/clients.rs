@@ -21,6 +21,10 @@ pub(crate) fn cli() -> Result<Verdict> {
     script(&tools::python()?, "cli.py", &[("BRIGHTDATA_CLI", node.join("node_modules/.bin/brightdata"))])
 }
 
+pub(crate) fn schemathesis() -> Result<Verdict> {
+    script(&tools::venv()?, "openapi_check.py", &[])
+}
+
 pub(crate) fn deliveries() -> Result<Verdict> {
     script(&tools::python()?, "deliveries.py", &[])
 }

@@ -35,6 +35,11 @@ pub(crate) const ALL: &[Step] = &[
     Step { name: "sdk", what: "Bright Data's Python SDK, unmodified, over TLS", check: clients::sdk },
     Step { name: "cli", what: "Bright Data's command line client, unmodified", check: clients::cli },
     Step {
+        name: "schemathesis",
+        what: "properties of /openapi.json against a running server",
+        check: clients::schemathesis,
+    },
+    Step {
         name: "deliveries",
         what: "webhooks, chunks and notifications, over restarts",
         check: clients::deliveries,
@@ -54,7 +59,8 @@ pub(crate) const ALL: &[Step] = &[
 ];
 
 /// The steps that `clients` stands for.
-const CLIENTS: &[&str] = &["raw_http", "sdk", "cli", "deliveries", "readme", "demo", "crash", "pages"];
+const CLIENTS: &[&str] =
+    &["raw_http", "sdk", "cli", "schemathesis", "deliveries", "readme", "demo", "crash", "pages"];
 
 /// Runs the steps named, or all; true if none failed.
 pub(crate) fn test(names: &[String]) -> Result<bool> {
