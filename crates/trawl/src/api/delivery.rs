@@ -99,7 +99,9 @@ pub(super) async fn delivery(
         "id": id.as_str(), "status": status, "snapshot_id": delivery.snapshot.as_str(),
         "delivery_files": files, "attempts_failed": delivery.failures,
     });
-    if let Some(error) = &delivery.last_error {
+    if let Some(error) = &delivery.last_error
+        && delivery.state != DeliveryState::Done
+    {
         body["error"] = json!(error);
     }
     Ok(Json(body))

@@ -98,12 +98,16 @@ pub(super) async fn list(
         datasets.push(dataset.to_owned());
     }
     use SnapshotState as S;
-    let states = query.text("status").map(|word| match word {
-        "starting" => vec![S::Starting],
-        "running" => vec![S::Running, S::Expiring],
-        "ready" => vec![S::Ready, S::Expired],
-        "failed" => vec![S::Failed],
-        _ => vec![S::Cancelling, S::Canceled],
+    let states = Some(match query.text("status") {
+        // Neither what is still being taken in, and may yet be refused, nor what is gone.
+        None => vec![S::Running, S::Expiring, S::Cancelling, S::Ready, S::Failed, S::Canceled],
+        Some(word) => match word {
+            "starting" => vec![S::Starting],
+            "running" => vec![S::Running, S::Expiring],
+            "ready" => vec![S::Ready],
+            "failed" => vec![S::Failed],
+            _ => vec![S::Cancelling, S::Canceled],
+        },
     });
     let filter = SnapshotFilter {
         datasets: Some(datasets),
@@ -159,7 +163,6 @@ pub(super) async fn log(
         "Status": status(snapshot.state),
         "dataset_name": scraper.as_ref().map_or(trigger.scraper.as_str(), |s| s.title()),
         "scraper_name": trigger.scraper,
-        "scraper_version": trigger.scraper_version,
         "Dataset_size": counts.records,
         "Inputs_count": counts.given,
         "Dataset_id": trigger.dataset_id.0,

@@ -4,6 +4,7 @@
 
 use super::query::Param;
 use super::{datasets, delivery, manage, options, progress, snapshot};
+use model::limit;
 use serde_json::{Map, Value, json};
 
 /// What an operation answers with 200.
@@ -226,6 +227,13 @@ fn describe(operation: &Operation) -> Value {
             "description": param.about, "schema": param.kind.schema(),
         })
     }));
+    if matches!(operation.body, Some(Body::Inputs)) {
+        parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "description": "The same key with the same request gives the first job again, for 24 hours.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": limit::IDEMPOTENCY_KEY_CHARS, "pattern": "^[!-~]+$" },
+        }));
+    }
     let mut answers = Map::new();
     answers.insert("200".into(), good(operation.good));
     let behind_the_door: &[u16] = if operation.public { &[] } else { &[401, 429, 500, 503] };
@@ -259,7 +267,14 @@ fn good(good: Good) -> Value {
         Good::Array => typed("application/json", json!({ "type": "array", "items": { "type": "object" } })),
         Good::Text => typed("text/plain", json!({ "type": "string" })),
         Good::Csv => typed("text/csv", json!({ "type": "string" })),
-        Good::Events => json!({ "description": "Events.", "content": { "text/event-stream": {} } }),
+        // Of each event, as clients read it (OpenAPI 3.1 has no other place for that).
+        Good::Events => typed(
+            "text/event-stream",
+            json!({
+                "type": "object", "required": ["data"],
+                "properties": { "event": { "enum": ["progress", "end"] }, "data": { "type": "string" } },
+            }),
+        ),
         Good::Rows => json!({
             "description": "The rows.",
             "content": {

@@ -36,28 +36,34 @@ pub(super) fn projection(snapshot: &Snapshot, now: Timestamp) -> Map<String, Val
         ("snapshot_id", json!(snapshot.id.as_str())),
         ("dataset_id", json!(snapshot.trigger.dataset_id.0)),
     ]);
+    let mut put = |key: &str, value: Value| drop(body.insert(key.to_owned(), value));
     let counts = &snapshot.counts;
     let duration = snapshot.finished_at.unwrap_or(now).ms_since(snapshot.created_at);
-    if !snapshot.error_codes.is_empty() {
-        let codes: Map<String, Value> =
-            snapshot.error_codes.iter().map(|(code, n)| (code.as_str().to_owned(), json!(n))).collect();
-        body.insert("error_codes".into(), Value::Object(codes));
-    }
     if snapshot.state == SnapshotState::Failed {
         let message =
             snapshot.message.as_deref().unwrap_or("Something went wrong. Our team is looking into it.");
-        body.insert("error_message".into(), json!(message));
+        put("error_message", json!(message));
+        return body;
     }
-    if !snapshot.state.is_terminal() {
-        body.insert("running_time".into(), json!(duration));
+    let running = status(snapshot.state) == "running";
+    if running {
+        put("running_time", json!(duration));
     }
-    body.insert("records".into(), json!(counts.records));
-    body.insert("errors".into(), json!(counts.errors));
-    body.insert("inputs".into(), json!(counts.inputs));
-    body.insert("settled".into(), json!(counts.settled));
+    if !snapshot.error_codes.is_empty() {
+        let codes: Map<String, Value> =
+            snapshot.error_codes.iter().map(|(code, n)| (code.as_str().to_owned(), json!(n))).collect();
+        put("error_codes", Value::Object(codes));
+    }
+    put("records", json!(counts.records));
+    put("errors", json!(counts.errors));
+    if running {
+        // Beyond the documented keys: how far it is.
+        put("inputs", json!(counts.inputs));
+        put("settled", json!(counts.settled));
+    }
     if snapshot.state == SnapshotState::Ready {
-        body.insert("collection_duration".into(), json!(duration));
-        body.insert("avg_duration_per_input".into(), json!(duration / counts.given.max(1)));
+        put("collection_duration", json!(duration));
+        put("avg_duration_per_input", json!(duration / counts.given.max(1)));
     }
     body
 }
@@ -136,7 +142,7 @@ pub(super) async fn events(
         changes,
         told: None,
         id: snapshot.id,
-        ended: false,
+        last: None,
         stopping: stopping.map(|s| s.0),
     };
     let events = futures_util::stream::unfold(watching, Watching::next);
@@ -148,28 +154,29 @@ struct Watching {
     changes: Receiver<Change>,
     told: Option<Snapshot>,
     id: SnapshotId,
-    ended: bool,
+    /// What `end` will say.
+    last: Option<String>,
     stopping: Option<Stopping>,
 }
 
 impl Watching {
     /// The next event: at once for the first, then after a change; at most one in [`EVENT_PAUSE`].
     async fn next(mut self) -> Option<(std::result::Result<Event, Infallible>, Self)> {
-        if self.ended {
-            return None;
+        if let Some(last) = self.last.take() {
+            return Some((Ok(Event::default().event("end").data(last)), self));
         }
         let snapshot = match &self.told {
             None => self.shared.store.snapshot(&self.id).await.ok()?,
+            Some(before) if before.state.is_terminal() => return None,
             Some(before) => {
                 let before = before.clone();
                 self.after(&before).await?
             }
         };
         let body = Value::Object(projection(&snapshot, self.shared.clock.now())).to_string();
-        self.ended = snapshot.state.is_terminal();
-        let event = Event::default().event(if self.ended { "end" } else { "progress" }).data(body);
+        self.last = snapshot.state.is_terminal().then(|| body.clone());
         self.told = Some(snapshot);
-        Some((Ok(event), self))
+        Some((Ok(Event::default().event("progress").data(body)), self))
     }
 
     /// The run after its next change; `None` when the server stops.

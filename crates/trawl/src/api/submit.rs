@@ -86,6 +86,9 @@ pub(super) async fn submit(
         if ingest.rows().taken() == 0 {
             return Err(ApiError::bad("No data to trigger"));
         }
+        if ingest.rows().taken() < scraper.min_inputs() {
+            return Err(ApiError::bad(format!("Should be at least {} inputs", scraper.min_inputs())));
+        }
         ingest.rows().settle_deferred(words.carried())?;
         shared.catalogue.pin(&scraper).await.map_err(ApiError::unavailable)?;
         let trigger = options.trigger(&words, &scraper, &door, origin, express)?;

@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's panic is its answer")]
 
+mod api;
 mod simulation;
 mod world;
