@@ -65,7 +65,6 @@ def key(url):
 
 
 def every_page_in_every_format():
-    # A client that follows the URL standard sends an empty query with its "?", which the replay does not know.
     urls = sorted({page["url"] for page in MANIFEST})
     with folder() as home, Replay(home, FAULTS) as replay, Server(replay.settings()) as server:
         snapshot = server.trigger([{"url": url} for url in urls], dataset_id="web_page", include_errors="true")
