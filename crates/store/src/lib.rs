@@ -23,8 +23,8 @@ pub use sqlite::SqliteStore;
 
 use async_trait::async_trait;
 use model::{
-    Delivery, DeliveryId, DeliveryOutcome, DeliveryState, Input, Job, Outcome, Segment, Snapshot, SnapshotId,
-    SnapshotState, Timestamp, TokenId, Trigger,
+    Delivery, DeliveryId, DeliveryOutcome, DeliveryState, FailureCode, Input, Job, Outcome, Segment,
+    Snapshot, SnapshotId, SnapshotState, Timestamp, TokenId, Trigger,
 };
 use std::collections::BTreeMap;
 
@@ -174,8 +174,9 @@ pub struct Registered {
 pub enum Content {
     /// A file in the bucket.
     Segment(Segment),
-    /// Inputs that were waiting when the run was stopped: one error row each, made from the job's own inputs with
-    /// [`Store::aborted`]. So a cancel of a million inputs is one transaction.
+    /// Inputs that were waiting when the run was stopped, or one that kept killing its worker: one error row each,
+    /// made from the job's own inputs (at most [`model::limit::SLICE_INPUTS`]) with [`Store::aborted`]. So a cancel
+    /// of a million inputs is one transaction.
     Aborted {
         /// Error rows.
         errors: u64,
@@ -187,10 +188,10 @@ pub enum Content {
 pub struct Aborted {
     /// The inputs.
     pub inputs: Vec<Input>,
-    /// When the run was stopped.
+    /// When the run was stopped (or the input given up).
     pub at: Timestamp,
-    /// Why.
-    pub code: model::FailureCode,
+    /// `aborted_page`; `internal_error` for an input that kept killing its worker.
+    pub code: FailureCode,
 }
 
 /// Which snapshots `GET /datasets/v3/snapshots` asks for. Newest first.

@@ -159,3 +159,7 @@ pub(super) fn renew(tx: &mut Tx<'_>, leases: &[(JobId, u64)], until: Timestamp) 
     }
     Ok(held)
 }
+
+#[cfg(test)]
+#[path = "claim_cost.rs"]
+mod claim_cost;

@@ -1,6 +1,9 @@
-//! [`Store`] on one SQLite file: one writer with group commit, a few readers, everything durable before it is answered.
+//! The store on SQLite: one file, one writer, a few readers.
 //!
-//! Owns: the file, the writer's thread, the readers. Must not know: decisions; they are `model`'s.
+//! Owns: which call runs where. A file's writes go through one thread that commits many operations at once
+//! (`writer`), its questions through a small pool (`reader`). In memory there is one connection and no thread: each
+//! call runs to its end within one poll, so a simulation with a stopped clock is deterministic.
+//! Must not know: PostgreSQL; the two share only the trait.
 
 mod claim;
 mod create;
@@ -26,79 +29,100 @@ use async_trait::async_trait;
 use model::{
     Delivery, DeliveryId, DeliveryOutcome, Input, JobId, Outcome, Segment, Snapshot, SnapshotId, Timestamp,
 };
-use reader::Readers;
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{broadcast, mpsc, watch};
 use writer::{Call, Op, Tx, Writer};
 
-/// Operations that wait for the writer at most; callers wait beyond that.
+/// Operations waiting for the writer at most; callers wait beyond that.
 const QUEUE: usize = 1_024;
-/// Changes that a slow subscriber may lag behind before it has to re-read everything.
+/// News that a slow subscriber may lag behind before it must re-read everything.
 const NEWS: usize = 4_096;
 
-/// The durable truth in one SQLite file.
+/// A [`Store`] in one SQLite file (or in memory, for tests and simulations).
 pub struct SqliteStore {
-    /// Gone after `close`, so that the writer's queue ends.
-    queue: Mutex<Option<mpsc::Sender<Box<dyn Op>>>>,
-    ended: watch::Receiver<()>,
-    /// None for a store in memory: its only connection is the writer's.
-    readers: Option<Arc<Readers>>,
+    engine: Engine,
     news: broadcast::Sender<Change>,
 }
 
+enum Engine {
+    File {
+        /// Gone once closed.
+        queue: Mutex<Option<mpsc::Sender<Box<dyn Op>>>>,
+        readers: Arc<reader::Readers>,
+        /// Its sender goes when the writer has ended.
+        ended: watch::Receiver<()>,
+    },
+    Memory(Mutex<Option<Writer>>),
+}
+
 impl SqliteStore {
-    /// Opens a file, making it or bringing it up to date. Blocks for the time that takes.
-    pub fn open(path: &Path) -> Result<Self> {
+    /// Opens (and makes, if need be) a database file, brings its schema up to date and starts its writer. Blocks
+    /// while doing so. [`StoreError::Damaged`] if the file is no database of ours or of a newer version,
+    /// [`StoreError::Unavailable`] if it cannot be opened.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
         let conn = Connection::open(path)?;
         schema::prepare(&conn)?;
-        Self::start(conn, Some(Readers::new(path.to_path_buf())))
+        let (news, _) = broadcast::channel(NEWS);
+        let writer = Writer::new(conn, news.clone())?;
+        let (queue, asked) = mpsc::channel(QUEUE);
+        let (alive, ended) = watch::channel(());
+        std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || writer.serve(asked, alive))
+            .map_err(|e| StoreError::Unavailable(format!("no thread: {e}")))?;
+        let readers = reader::Readers::new(path.to_owned());
+        Ok(Self { engine: Engine::File { queue: Mutex::new(Some(queue)), readers, ended }, news })
     }
 
-    /// A store that is gone with the process: for tests and simulations.
+    /// An empty store that lives as long as this value. Calls run on the calling task without waiting for anything.
     pub fn in_memory() -> Result<Self> {
         let conn = Connection::open_in_memory()?;
         schema::prepare(&conn)?;
-        Self::start(conn, None)
-    }
-
-    fn start(conn: Connection, readers: Option<Arc<Readers>>) -> Result<Self> {
         let (news, _) = broadcast::channel(NEWS);
-        let (queue, ops) = mpsc::channel(QUEUE);
-        let (ending, ended) = watch::channel(());
         let writer = Writer::new(conn, news.clone())?;
-        std::thread::Builder::new()
-            .name("sqlite".into())
-            .spawn(move || writer.serve(ops, ending))
-            .map_err(|e| StoreError::Unavailable(e.to_string()))?;
-        Ok(Self { queue: Mutex::new(Some(queue)), ended, readers, news })
+        Ok(Self { engine: Engine::Memory(Mutex::new(Some(writer))), news })
     }
 
-    /// Does something in the writer's next transaction; answered when it is durable.
+    /// Runs an operation in a transaction; returns when it is durable.
     async fn write<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     {
-        let closed = || StoreError::Unavailable("the store is closed".into());
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)?;
         let (op, answer) = Call::make(work);
-        queue.send(op).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        match &self.engine {
+            Engine::File { queue, .. } => {
+                let queue = lock(queue).clone().ok_or_else(closed)?;
+                queue.send(op).await.map_err(|_| closed())?;
+            }
+            Engine::Memory(writer) => lock(writer).as_mut().ok_or_else(closed)?.batch(op, || None),
+        }
+        answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Asks without changing anything.
+    /// Asks about one moment.
     async fn read<T, F>(&self, question: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        match &self.readers {
-            Some(readers) => readers.ask(question).await,
-            None => self.write(move |tx| question(tx.conn)).await,
+        match &self.engine {
+            Engine::File { readers, .. } => readers.ask(question).await,
+            Engine::Memory(_) => self.write(move |tx| question(tx.conn)).await,
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A panic inside an operation is caught within the lock, so poison cannot mean a half-done change.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("the store is closed".into())
 }
 
 #[async_trait]
@@ -109,10 +133,13 @@ impl Store for SqliteStore {
 
     async fn add(&self, id: &SnapshotId, slices: Vec<Vec<Input>>, now: Timestamp) -> Result<()> {
         let id = id.clone();
-        // Encoding is the costly part, and needs no transaction.
-        let packed = tokio::task::spawn_blocking(move || create::pack(&slices))
-            .await
-            .map_err(|e| StoreError::Invalid(e.to_string()))??;
+        let packed = match &self.engine {
+            // Encoding is most of the work: not on the writer's time, nor on that of the caller's other tasks.
+            Engine::File { .. } => tokio::task::spawn_blocking(move || create::pack(&slices))
+                .await
+                .unwrap_or_else(|e| Err(StoreError::Unavailable(e.to_string())))?,
+            Engine::Memory(_) => create::pack(&slices)?,
+        };
         self.write(move |tx| create::add(tx, &id, &packed, now)).await
     }
 
@@ -283,12 +310,16 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(readers) = &self.readers {
-            readers.close();
+        match &self.engine {
+            Engine::File { queue, readers, ended } => {
+                // The readers first, so that the writer's connection is the last and moves the log into the file.
+                readers.close();
+                // With its last sender gone the writer works off its queue and ends.
+                lock(queue).take();
+                // An error is what we wait for: nothing is ever sent.
+                let _ = ended.clone().changed().await;
+            }
+            Engine::Memory(writer) => drop(lock(writer).take()),
         }
-        let mut ended = self.ended.clone();
-        // An error is the end: the writer drops its half when it has worked off its queue.
-        while ended.changed().await.is_ok() {}
     }
 }

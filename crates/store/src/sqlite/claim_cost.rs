@@ -1,0 +1,150 @@
+//! Claiming costs the same with twenty waiting jobs and with two hundred thousand: counted in SQLite's own steps, so
+//! the machine's mood plays no part.
+
+use super::super::lane::{FIRST_DUE, NEXT_READY, SET_READY};
+use super::super::{create, schema, writer::Writer};
+use super::*;
+use crate::{Commit, NewSnapshot};
+use model::{DatasetId, Door, Input};
+use rusqlite::{Connection, StatementStatus};
+use tokio::sync::{broadcast, oneshot};
+
+const STATEMENTS: &[&str] = &[
+    NEXT_RUN,
+    NEXT_EXPRESS_RUN,
+    NEXT_LANE,
+    NEXT_JOB,
+    LEASE_JOB,
+    SERVE_LANE,
+    SERVE_RUN,
+    SET_RUN_READY,
+    MOVE_TIME,
+    NEXT_DUE,
+    FIRST_DUE,
+    SET_READY,
+    NEXT_READY,
+];
+
+const NOW: Timestamp = Timestamp::from_ms(1_000);
+
+fn trigger(limit_per_input: Option<u64>) -> Trigger {
+    Trigger {
+        dataset_id: DatasetId("gd_x".into()),
+        scraper: "x".into(),
+        scraper_version: "1".into(),
+        door: Door::Collect,
+        include_errors: true,
+        custom_output_fields: None,
+        custom_input_fields: Vec::new(),
+        limit_per_input,
+        limit_multiple_results: None,
+        deadline: None,
+        discover_only: false,
+        force_deliver: false,
+        promises: Vec::new(),
+        notice: None,
+        express: false,
+        origin: model::Origin::default(),
+    }
+}
+
+struct Bench(Writer);
+
+impl Bench {
+    fn new() -> Self {
+        let conn = Connection::open_in_memory().unwrap();
+        schema::prepare(&conn).unwrap();
+        Self(Writer::new(conn, broadcast::channel(4).0).unwrap())
+    }
+
+    fn run<T: Send + 'static>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static) -> T {
+        let (op, mut answer): (_, oneshot::Receiver<Result<T>>) = super::super::writer::Call::make(work);
+        self.0.batch(op, || None);
+        answer.try_recv().unwrap().unwrap()
+    }
+
+    /// A run of that many jobs, spread over that many hosts.
+    fn fill(&mut self, name: u64, jobs: u64, hosts: u64, limit_per_input: Option<u64>) {
+        let id = SnapshotId::new(NOW, name);
+        self.run(move |tx| {
+            create::begin(tx, &NewSnapshot { id: id.clone(), trigger: trigger(limit_per_input), now: NOW })?;
+            let slices: Vec<_> = (0..jobs)
+                .map(|n| vec![Input::given(n, format!("{{\"n\":{n}}}"), format!("h{}", n % hosts))])
+                .collect();
+            create::add(tx, &id, &create::pack(&slices)?, NOW)?;
+            let trigger = trigger(limit_per_input);
+            create::commit(tx, &Commit { id, trigger, deliveries: Vec::new(), idempotency: None, now: NOW })
+        });
+    }
+
+    /// Steps of SQLite's machine for a claim of eight jobs, and whether anything was scanned or sorted.
+    fn claim(&mut self) -> (i32, i32) {
+        self.run(|tx| {
+            let count = |tx: &Tx<'_>, status| -> i32 {
+                STATEMENTS.iter().map(|sql| tx.conn.prepare_cached(sql).unwrap().get_status(status)).sum()
+            };
+            let asked = Claim {
+                jobs: 8,
+                express_only: false,
+                node: "n".into(),
+                now: NOW,
+                lease_until: NOW.plus_ms(60_000),
+            };
+            let steps = count(tx, StatementStatus::VmStep);
+            let scans = count(tx, StatementStatus::FullscanStep) + count(tx, StatementStatus::Sort);
+            let claimed = super::claim(tx, &asked)?;
+            assert_eq!(claimed.leases.len(), 8);
+            Ok((
+                count(tx, StatementStatus::VmStep) - steps,
+                count(tx, StatementStatus::FullscanStep) + count(tx, StatementStatus::Sort) - scans,
+            ))
+        })
+    }
+}
+
+fn cost(jobs: u64, hosts: u64, runs: u64, limit_per_input: Option<u64>) -> i32 {
+    let mut bench = Bench::new();
+    for run in 0..runs {
+        bench.fill(run, jobs, hosts, limit_per_input);
+    }
+    let (steps, scans) = bench.claim();
+    assert_eq!(scans, 0, "an index was not used");
+    steps
+}
+
+#[test]
+fn the_size_of_a_run_does_not_matter() {
+    let small = cost(20, 20, 1, None);
+    assert!(small > 100, "nothing was counted: {small}");
+    assert_eq!(cost(200_000, 20, 1, None), small, "many jobs on each lane");
+    assert_eq!(cost(200_000, 200_000, 1, None), small, "many lanes");
+    assert_eq!(cost(20_000, 20_000, 1, Some(5)), small, "a limit per input");
+}
+
+#[test]
+fn the_number_of_runs_does_not_matter() {
+    assert_eq!(cost(20, 20, 2_000, None), cost(20, 20, 20, None));
+}
+
+#[test]
+fn every_statement_walks_an_index() {
+    let bench = Bench::new();
+    let _ = &bench;
+    let conn = Connection::open_in_memory().unwrap();
+    schema::prepare(&conn).unwrap();
+    for sql in STATEMENTS {
+        let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let n = plan.parameter_count();
+        let lines: Vec<String> = plan
+            .query_map(rusqlite::params_from_iter(vec![1_i64; n]), |r| r.get("detail"))
+            .unwrap()
+            .collect::<rusqlite::Result<_>>()
+            .unwrap();
+        for line in lines {
+            assert!(!line.contains("TEMP B-TREE"), "{sql}: {line}");
+            // The walk over runs by turn begins at the lowest turn: a scan of an index, ended by LIMIT 1.
+            let walk = line.starts_with("SCAN") && line.contains("USING COVERING INDEX snapshot_turn");
+            assert!(!line.starts_with("SCAN") || walk, "{sql}: {line}");
+        }
+    }
+}
