@@ -91,6 +91,24 @@ def listings_without_end_end():
         equal(discover("empty-category", state="failed")["error_message"], "No data found in discovery", "an empty category")
 
 
+def a_slow_page_holds_nothing_back():
+    """What is done is registered after two seconds; the slow page is not asked for again."""
+    def asked():
+        return {prefix: n for prefix, n in SITE.get("/stats").json()["by_prefix"].items() if prefix != "/stats"}
+
+    before = sum(asked().values())
+    with Server({"fetch": {"allow_networks": ["127.0.0.0/8"], "host_concurrency": 4}}) as server:
+        urls = [SITE.product(n) for n in range(5)] + [SITE.url("/bad/slow/9000/7")]
+        snapshot = server.trigger([{"url": url} for url in urls], dataset_id="demo_shop")
+        began = time.monotonic()
+        wait_for("the other rows", lambda: server.progress(snapshot).get("records") == 5, secs=8)
+        equal(server.progress(snapshot)["status"], "running", "the state while the slow page is on its way")
+        progress = server.wait(snapshot, secs=30)
+        print(f"        all of it after {time.monotonic() - began:.1f} s")
+        equal((progress["records"], progress["errors"]), (6, 0), "rows in the end")
+        equal(sum(asked().values()) - before, 6, "requests of six pages")
+
+
 PRIVATE = ["http://127.0.0.1/", "http://127.1/", "http://[::1]/", "http://2130706433/", "http://0x7f.1/", "http://0177.0.0.1/",
            "http://0.0.0.0/", "http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/", "http://172.16.0.1/",
            "http://192.168.0.1/", "http://100.64.0.1/", "http://[::ffff:127.0.0.1]/", "http://[::ffff:a9fe:a9fe]/",
@@ -153,7 +171,7 @@ def ended(server, number):
 if __name__ == "__main__":
     with Site("--on-demand", "--pages", "500") as SITE:
         failed = run(
-            each_misbehaviour_is_its_row, one_at_a_time_ends_in_its_time, listings_without_end_end,
+            each_misbehaviour_is_its_row, one_at_a_time_ends_in_its_time, listings_without_end_end, a_slow_page_holds_nothing_back,
             no_address_off_limits_is_fetched, no_redirect_leads_off_limits, webhooks_have_an_allow_list_of_their_own,
         )
     sys.exit(failed)

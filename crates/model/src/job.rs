@@ -42,6 +42,8 @@ pub enum Fate {
     Untouched,
     /// Not collected because a limit is met: settled without a row.
     Skipped,
+    /// Still being worked on: the holder keeps it, under a lease of its own.
+    Carried,
 }
 
 /// Everything a finished job changes; written whole or not at all.
@@ -55,7 +57,9 @@ pub struct Outcome {
     pub led: Vec<Input>,
     /// Inputs to try again, and when.
     pub again: Vec<(Timestamp, Input)>,
-    /// Inputs of the job that ended here (`settled + again.len()` is the job's input count).
+    /// Inputs that the holder goes on with: they become a job of their own, leased to it.
+    pub carried: Vec<Input>,
+    /// Inputs of the job that ended here (`settled + again.len() + carried.len()` is the job's input count).
     pub settled: u64,
 }
 
@@ -91,6 +95,10 @@ pub fn settle(
                 None
             }
             Fate::Skipped => None,
+            Fate::Carried => {
+                outcome.carried.push(input);
+                continue;
+            }
             Fate::Never(failure) => Some(failure),
             Fate::Untouched => match stopping {
                 Some(stop) => Some(stop.clone()),
@@ -176,6 +184,7 @@ mod tests {
             Just(Fate::Never(FailureCode::DeadPage.into())),
             Just(Fate::Untouched),
             Just(Fate::Skipped),
+            Just(Fate::Carried),
         ]
     }
 
@@ -186,7 +195,7 @@ mod tests {
             let stopping = stop.then(|| Failure::from(FailureCode::AbortedPage));
             let fates = fates.into_iter().map(|f| (input(0, "a"), f)).collect();
             let out = settle(fates, &RetryPolicy::default(), Timestamp::from_ms(0), 0.5, stopping.as_ref());
-            prop_assert_eq!(out.settled + out.again.len() as u64, n);
+            prop_assert_eq!(out.settled + (out.again.len() + out.carried.len()) as u64, n);
             prop_assert!(!stop || out.again.is_empty());
         }
 

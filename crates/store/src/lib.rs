@@ -23,7 +23,7 @@ pub use sqlite::SqliteStore;
 
 use async_trait::async_trait;
 use model::{
-    Delivery, DeliveryId, DeliveryOutcome, DeliveryState, FailureCode, Input, Job, Outcome, Segment,
+    Delivery, DeliveryId, DeliveryOutcome, DeliveryState, FailureCode, Input, Job, JobId, Outcome, Segment,
     Snapshot, SnapshotId, SnapshotState, Timestamp, TokenId, Trigger,
 };
 use std::collections::BTreeMap;
@@ -140,11 +140,17 @@ pub enum Held {
     Lost,
 }
 
+/// The epoch of a job that was made by carrying inputs on.
+pub const CARRIED_EPOCH: u64 = 1;
+
 /// What became of [`Store::finish`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finished {
     /// It is registered.
     Done,
+    /// It is registered, and what the outcome carries is this job, leased to the same holder until the same time,
+    /// with epoch [`CARRIED_EPOCH`].
+    Carried(JobId),
     /// Nothing was written: more records than the limits leave. Keep the first `per_root` of each root named and
     /// `total` in all (`model::keep_within`), write the segment anew, ask again.
     Trim {

@@ -117,20 +117,16 @@ fn scrapy() -> Option<PathBuf> {
 
 /// Scrapy's pages per processor second, by the system's own accounting of a finished child.
 fn scrapy_once(python: &Path, address: &str) -> Result<f64> {
-    let out = target().join("bench/scrapy.ndjson");
+    let folder = Folder::new("scrapy")?;
+    let out = folder.0.join("records.ndjson");
     let script = root().join("bench/scrapy_bench.py");
     let measure = "import resource,subprocess,sys\n\
                    subprocess.run(sys.argv[1:],check=True,stdout=subprocess.DEVNULL)\n\
                    u=resource.getrusage(resource.RUSAGE_CHILDREN)\nprint(u.ru_utime+u.ru_stime)";
     let mut command = Command::new("taskset");
     command.args(["-c", &SERVER_CORE.to_string()]).arg(python).args(["-c", measure]).arg(python).arg(script);
-    command.args([
-        PEER_PAGES.to_string().as_str(),
-        out.to_string_lossy().as_ref(),
-        "64",
-        "asyncio",
-        format!("http://{address}").as_str(),
-    ]);
+    command.args(["--pages", &PEER_PAGES.to_string(), "--base", &format!("http://{address}")]);
+    command.arg("--out").arg(out);
     let secs: f64 = ask(&mut command).context("Scrapy failed")?.trim().parse()?;
     Ok(PEER_PAGES as f64 / secs)
 }

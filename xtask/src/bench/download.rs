@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use std::time::Instant;
 
 /// Pages whose `page_html` rows come to somewhat over 1 GB.
-const PAGES: u64 = 20_000;
+const PAGES: u64 = 21_000;
 
 pub(super) fn run() -> Result<()> {
     let origin = origin(None, 2_000)?;

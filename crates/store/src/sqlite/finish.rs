@@ -8,8 +8,8 @@ use super::run::Run;
 use super::sql::{Sql, int, len, uint};
 use super::stop;
 use super::writer::Tx;
-use crate::{Finished, Lease, Result, StoreError};
-use model::{FailureCode, Input, Outcome, Segment, Timestamp};
+use crate::{CARRIED_EPOCH, Finished, Lease, Result, StoreError};
+use model::{FailureCode, Input, JobId, Outcome, Segment, Timestamp};
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,7 @@ pub(super) struct Finish {
     pub(super) lease: Lease,
     pub(super) led: Vec<Input>,
     pub(super) again: Vec<(Timestamp, Input)>,
+    pub(super) carried: Vec<Input>,
     pub(super) settled: u64,
     /// Records by root.
     pub(super) records: BTreeMap<u64, u64>,
@@ -47,7 +48,8 @@ impl Finish {
         if segment.map_or((0, 0), |s| (s.records, s.errors)) != (records, errors) {
             return Err(StoreError::Invalid("the segment holds other rows than the outcome".into()));
         }
-        if outcome.settled + outcome.again.len() as u64 != lease.job.inputs.len() as u64 {
+        let left = (outcome.again.len() + outcome.carried.len()) as u64;
+        if outcome.settled + left != lease.job.inputs.len() as u64 {
             return Err(StoreError::Invalid("the outcome does not account for every input".into()));
         }
         let mut by_root = BTreeMap::new();
@@ -58,6 +60,7 @@ impl Finish {
             let own = lease.job.inputs.first().map(|input| input.root);
             let roots = by_root.keys().copied();
             let roots = roots.chain(outcome.led.iter().map(|i| i.root));
+            let roots = roots.chain(outcome.carried.iter().map(|i| i.root));
             let mut roots = roots.chain(outcome.again.iter().map(|(_, i)| i.root));
             if roots.any(|root| Some(root) != own) {
                 return Err(StoreError::Invalid(
@@ -69,6 +72,7 @@ impl Finish {
             lease: lease.clone(),
             led: outcome.led.clone(),
             again: outcome.again.clone(),
+            carried: outcome.carried.clone(),
             settled: outcome.settled,
             records: by_root,
             errors: outcome.error_codes(),
@@ -80,7 +84,10 @@ impl Finish {
 }
 
 pub(super) fn finish(tx: &mut Tx<'_>, mut told: Finish) -> Result<Finished> {
-    let Some(job) = held(tx.conn, &told.lease)? else { return Ok(Finished::Done) };
+    let job = match held(tx.conn, &told.lease)? {
+        Standing::Held(job) => job,
+        Standing::Finished(carried) => return Ok(done(carried)),
+    };
     // The lease names a leased job, and only runs that have not ended have those.
     let mut run = Run::of_key(tx.conn, job.run)?;
     if let Some(trim) = over_limits(tx.conn, &run, &told)? {
@@ -88,14 +95,17 @@ pub(super) fn finish(tx: &mut Tx<'_>, mut told: Finish) -> Result<Finished> {
     }
     write_rows(tx, &mut run, &told)?;
 
-    tx.conn.exec("UPDATE job SET state = 3 WHERE id = ?1", [job.id])?;
+    let mut lanes = Lanes::default();
+    let carried = carry_on(tx, &run, &mut lanes, &job, &told)?;
+    tx.conn.exec("UPDATE job SET state = 3, next = ?2 WHERE id = ?1", (job.id, carried.map(|id| id.0)))?;
     if job.derived {
         tx.conn.exec("DELETE FROM slice WHERE job = ?1", [job.id])?;
     }
-    run.counts.leased -= job.n;
+    run.counts.leased -= job.n - len_u64(&told.carried);
     run.counts.settled += told.settled;
-    let mut lanes = Lanes::default();
-    lane::released(tx.conn, job.lane)?;
+    if carried.is_none() {
+        lane::released(tx.conn, job.lane)?;
+    }
 
     let root_met = match run.limit_root {
         Some(most) => lane::root_records(tx.conn, run.k, job.root)? >= most,
@@ -116,23 +126,64 @@ pub(super) fn finish(tx: &mut Tx<'_>, mut told: Finish) -> Result<Finished> {
         stop::settle_root(tx, &mut run, job.root)?;
     } else {
         enqueue(tx, &mut run, &mut lanes, &job, &told, led, again)?;
-        if run.limit_root.is_some() {
+        if run.limit_root.is_some() && carried.is_none() {
             lanes.expose(tx.conn, run.k, job.root)?;
         }
     }
     lanes.refresh(tx.conn)?;
     run.conclude(tx, told.now)?;
-    Ok(Finished::Done)
+    Ok(done(carried))
+}
+
+fn done(carried: Option<JobId>) -> Finished {
+    carried.map_or(Finished::Done, Finished::Carried)
+}
+
+/// Makes a leased job of the inputs that the holder goes on with. It takes the place of the finished one: in its
+/// lane, and as the only one of its root that is out.
+fn carry_on(
+    tx: &mut Tx<'_>,
+    run: &Run,
+    lanes: &mut Lanes,
+    job: &Leased,
+    told: &Finish,
+) -> Result<Option<JobId>> {
+    if told.carried.is_empty() {
+        return Ok(None);
+    }
+    let blob = tx.codec.encode(&told.carried)?;
+    let rest = NewJob {
+        state: state::LEASED,
+        due: job.due,
+        n: told.carried.len(),
+        root: job.root,
+        derived: true,
+        lost: job.lost,
+        blob: &blob,
+    };
+    let id = lanes.put(tx.conn, run.k, job.lane, &rest)?;
+    tx.conn.exec(
+        "UPDATE job SET epoch = ?2, (lease_until, node) = (SELECT lease_until, node FROM job WHERE id = ?3)
+         WHERE id = ?1",
+        (id, int(CARRIED_EPOCH), job.id),
+    )?;
+    Ok(Some(JobId(id)))
+}
+
+/// What a lease is worth.
+enum Standing {
+    Held(Leased),
+    /// This very lease has finished its job before, and went on with that one.
+    Finished(Option<JobId>),
 }
 
 fn len_u64<T>(list: &[T]) -> u64 {
     uint(len(list.len()))
 }
 
-/// The job, if the lease holds it; `None` if this very lease has finished it before.
-fn held(conn: &Connection, lease: &Lease) -> Result<Option<Leased>> {
+fn held(conn: &Connection, lease: &Lease) -> Result<Standing> {
     let found = conn.one(
-        "SELECT job.snapshot, lane, job.state, due, n, root, derived, lost, snapshot.id
+        "SELECT job.snapshot, lane, job.state, due, n, root, derived, lost, snapshot.id, next
          FROM job JOIN snapshot ON snapshot.k = job.snapshot
          WHERE job.id = ?1 AND epoch = ?2",
         (lease.job.id.0, int(lease.epoch)),
@@ -147,17 +198,17 @@ fn held(conn: &Connection, lease: &Lease) -> Result<Option<Leased>> {
                 derived: r.get(6)?,
                 lost: r.get(7)?,
             };
-            Ok((job, r.get::<_, i64>(2)?, r.get::<_, String>(8)?))
+            Ok((job, r.get::<_, i64>(2)?, r.get::<_, String>(8)?, r.get::<_, Option<i64>>(9)?))
         },
     )?;
-    let Some((job, at, snapshot)) = found else { return Err(StoreError::LeaseLost) };
+    let Some((job, at, snapshot, next)) = found else { return Err(StoreError::LeaseLost) };
     if snapshot != lease.job.snapshot.as_str() {
         return Err(StoreError::LeaseLost);
     }
     match at {
-        state::LEASED if job.n == len_u64(&lease.job.inputs) => Ok(Some(job)),
+        state::LEASED if job.n == len_u64(&lease.job.inputs) => Ok(Standing::Held(job)),
         state::LEASED => Err(StoreError::Invalid("the lease holds other inputs than the job".into())),
-        state::DONE => Ok(None),
+        state::DONE => Ok(Standing::Finished(next.map(JobId))),
         _ => Err(StoreError::LeaseLost),
     }
 }

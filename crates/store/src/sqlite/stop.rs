@@ -7,7 +7,7 @@ use super::lane::{Leased, released};
 use super::run::{Run, asked};
 use super::sql::{Sql, int, len, uint};
 use super::writer::Tx;
-use crate::Result;
+use crate::{Change, Result};
 use model::{FailureCode, SnapshotEvent, SnapshotId, Timestamp};
 
 /// One error row per input of a job, made when it is read: registers the entry and the numbers. The job's slice must
@@ -128,6 +128,7 @@ pub(super) fn pass_deadlines(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> R
         run.advance(SnapshotEvent::DeadlinePassed, "the snapshot is not running")?;
         abort_waiting(tx, &mut run, now)?;
         run.conclude(tx, now)?;
+        tx.tell(Change::Stopping(run.id.clone()));
     }
     Ok(passed.len() == limit)
 }

@@ -2,38 +2,25 @@
 
 use super::Worker;
 use super::held::{Hold, Signal};
+use super::work::{COLUMNS_MAX, Collected, Ended, Work};
 use bytes::Bytes;
 use extract::{Extraction, Scraper};
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use futures_util::FutureExt;
 use model::{
-    Door, Failure, FailureCode, Fate, Input, Outcome, Page, Record, Segment, SnapshotState, Trigger, Verdict,
-    error_json, host_of, keep_within, limit, record_json, settle, verdict,
+    Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, Record, Segment, SnapshotState, Trigger,
+    Verdict, error_json, host_of, keep_within, limit, record_json, settle, verdict,
 };
-use std::collections::{BTreeMap, VecDeque};
+
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Finished, Lease, StoreError};
 use tokio::time::Instant;
 
-/// Bytes of records after which a slice takes no further input, so that big pages do not add up in memory.
-const SLICE_RECORD_BYTES: usize = 4 << 20;
 /// Compression of segments: fast, since rows are written once and read a few times.
 const ZSTD_LEVEL: i32 = 1;
-/// Keys of records that are told to the store as columns; a record with more is data gone wrong.
-const COLUMNS_MAX: usize = 2_000;
-
-/// What one input came to, with the columns of its records in the order first seen.
-struct Collected {
-    fate: Fate,
-    columns: Vec<String>,
-}
-
-impl From<Fate> for Collected {
-    fn from(fate: Fate) -> Self {
-        Self { fate, columns: Vec::new() }
-    }
-}
+/// Milliseconds between looks at a slice whose time is up while its first inputs are still on their way.
+const RECHECK_MS: u64 = 100;
 
 /// What all inputs of a slice share.
 struct Slice {
@@ -60,84 +47,61 @@ impl Worker {
                 }
             };
         let slice = Arc::new(Slice { trigger: lease.trigger.clone(), scraper });
-        let (fates, columns) = self.fates(&lease, &slice, &mut hold).await;
-        let stopping = match *hold.signal.borrow() {
-            Signal::Lost => return,
-            Signal::Stop(state) => Some(stop_failure(state)),
-            Signal::GoOn | Signal::HandBack => None,
-        };
-        let outcome =
-            settle(fates, &self.settings.retry, self.clock.now(), self.clock.jitter(), stopping.as_ref());
-        self.register(&lease, outcome, &columns, &mut hold).await;
+        let mut work = Work::new(lease);
+        loop {
+            let ended = self.go_on(&slice, &mut work, &mut hold).await;
+            let stopping = match *hold.signal.borrow() {
+                Signal::Lost => return,
+                Signal::Stop(state) => Some(stop_failure(state)),
+                Signal::GoOn | Signal::HandBack => None,
+            };
+            let (fates, columns) = work.take(ended);
+            let policy = &self.settings.retry;
+            let outcome = settle(fates, policy, self.clock.now(), self.clock.jitter(), stopping.as_ref());
+            let carried = outcome.carried.clone();
+            let Some(job) = self.register(&work.lease, outcome, &columns, &hold).await else { return };
+            work.carry(job, carried);
+            hold = self.leases.hold(&work.lease);
+        }
     }
 
-    /// Fetches and reads the inputs, several at a time, in order; within the limits that the lease names.
-    async fn fates(
-        &self,
-        lease: &Lease,
-        slice: &Arc<Slice>,
-        hold: &mut Hold,
-    ) -> (Vec<(Input, Fate)>, Vec<String>) {
-        let mut budget = Budget::new(lease);
-        let mut waiting: VecDeque<usize> = (0..lease.job.inputs.len()).collect();
-        let mut fates: Vec<Option<Fate>> = vec![None; lease.job.inputs.len()];
-        let mut columns: Vec<String> = Vec::new();
-        let mut record_bytes = 0_usize;
-        let mut running = FuturesUnordered::new();
-        let closing =
-            tokio::time::sleep_until(Instant::now() + Duration::from_millis(limit::SLICE_MS.unsigned_abs()));
+    /// Fetches and reads the inputs, several at a time, in order, within the limits that the lease names: until all
+    /// are done, or until it is time to register what is done.
+    async fn go_on(self: &Arc<Self>, slice: &Arc<Slice>, work: &mut Work, hold: &mut Hold) -> Ended {
+        let closing = tokio::time::sleep(Duration::from_millis(limit::SLICE_MS.unsigned_abs()));
         tokio::pin!(closing);
-        let mut open = true;
         loop {
-            while open && running.len() < self.settings.slice_parallel {
-                let Some(at) = waiting.pop_front() else { break };
-                let input = &lease.job.inputs[at];
-                match budget.begin(input.root) {
-                    Turn::Go => {
-                        let (input, slice) = (input.clone(), slice.clone());
-                        running.push(async move { (at, self.one(&slice, input).await) });
-                    }
-                    Turn::Met => fates[at] = Some(Fate::Skipped),
-                    Turn::Wait => {
-                        waiting.push_front(at);
-                        break;
-                    }
-                }
+            while work.open && work.running.len() < self.settings.slice_parallel {
+                let Some((at, input)) = work.begin() else { break };
+                let (worker, slice) = (self.clone(), slice.clone());
+                let url = input.row.clone();
+                work.running.spawn(async move {
+                    let one = AssertUnwindSafe(worker.one(&slice, input)).catch_unwind().await;
+                    (at, one.unwrap_or_else(|_| a_bug(&url)))
+                });
             }
-            if running.is_empty() {
-                break;
+            if work.running.is_empty() {
+                return Ended::Whole;
             }
             tokio::select! {
                 biased;
                 changed = hold.signal.changed() => {
                     if changed.is_err() || *hold.signal.borrow() != Signal::GoOn {
                         // In-flight fetches are dropped: their inputs stay untouched.
-                        break;
+                        return Ended::Whole;
                     }
                 }
-                Some((at, collected)) = running.next() => {
-                    let Collected { mut fate, columns: seen } = collected;
-                    if let Fate::Read { records, .. } = &mut fate {
-                        budget.end(lease.job.inputs[at].root, records);
-                        record_bytes += records.iter().map(|r| r.json.len()).sum::<usize>();
-                    } else {
-                        budget.end(lease.job.inputs[at].root, &mut Vec::new());
+                Some(done) = work.running.join_next() => work.end(done),
+                () = &mut closing => {
+                    work.open = false;
+                    if work.fates.iter().any(Option::is_some) {
+                        return Ended::InFlight;
                     }
-                    for column in seen {
-                        if columns.len() < COLUMNS_MAX && !columns.contains(&column) {
-                            columns.push(column);
-                        }
-                    }
-                    open &= record_bytes < SLICE_RECORD_BYTES;
-                    fates[at] = Some(fate);
+                    // Nothing to register yet: the rest goes back when the first is done.
+                    closing.as_mut().reset(Instant::now() + Duration::from_millis(RECHECK_MS));
                 }
-                () = &mut closing, if open => open = false,
             }
         }
-        drop(running);
-        let inputs = lease.job.inputs.iter().cloned();
-        let fates = inputs.zip(fates).map(|(input, fate)| (input, fate.unwrap_or(Fate::Untouched))).collect();
-        (fates, columns)
     }
 
     async fn one(&self, slice: &Arc<Slice>, input: Input) -> Collected {
@@ -173,33 +137,38 @@ impl Worker {
         let url = page.url.clone();
         match self.pool.run(express, move || read(&slice, &input, &page)).await {
             Ok(collected) => collected,
-            Err(_) => {
-                tracing::error!(%url, scraper = "reading panicked", "a bug: please report it with the page");
-                Fate::Never(FailureCode::Internal.into()).into()
-            }
+            Err(_) => a_bug(url.as_str()),
         }
     }
 
-    /// Bytes first, then the one transaction that makes them count.
-    async fn register(&self, lease: &Lease, mut outcome: Outcome, columns: &[String], hold: &mut Hold) {
+    /// Bytes first, then the one transaction that makes them count. The job to go on with, if inputs are carried.
+    async fn register(
+        &self,
+        lease: &Lease,
+        mut outcome: Outcome,
+        columns: &[String],
+        hold: &Hold,
+    ) -> Option<JobId> {
         /// Trims that a slice may be asked for: each means that another slice took from the same limit meanwhile.
         const TRIMS: u32 = 100;
         for attempt in 0..TRIMS {
-            let Some(segment) = self.write_segment(lease, &outcome, attempt, hold).await else { return };
+            let segment = self.write_segment(lease, &outcome, attempt, hold).await?;
             let finished = self.finish_until_known(lease, &outcome, segment.as_ref(), columns, hold).await;
             match finished {
-                Some(Finished::Done) => return,
+                Some(Finished::Done) => return None,
+                Some(Finished::Carried(job)) => return Some(job),
                 Some(Finished::Trim { total, per_root }) => {
                     self.drop_segment(segment.as_ref()).await;
                     keep_within(&mut outcome.records, &per_root, total);
                 }
                 None => {
                     self.drop_segment(segment.as_ref()).await;
-                    return;
+                    return None;
                 }
             }
         }
         tracing::error!(job = lease.job.id.0, "a slice never fitted its limits; it will be done again");
+        None
     }
 
     /// `Some(None)` if there is nothing to write; `None` if the lease was lost on the way.
@@ -273,63 +242,10 @@ impl Worker {
     }
 }
 
-/// What the limits leave, so that nothing over them is fetched once they are known to be met.
-struct Budget {
-    total: Option<u64>,
-    per_root: BTreeMap<u64, u64>,
-    running: u64,
-    running_per_root: BTreeMap<u64, u64>,
-}
-
-enum Turn {
-    Go,
-    /// The limit is met.
-    Met,
-    /// What is running may meet it.
-    Wait,
-}
-
-impl Budget {
-    fn new(lease: &Lease) -> Self {
-        Self {
-            total: lease.records_left,
-            per_root: lease.root_left.clone(),
-            running: 0,
-            running_per_root: BTreeMap::new(),
-        }
-    }
-
-    fn begin(&mut self, root: u64) -> Turn {
-        let running_here = self.running_per_root.get(&root).copied().unwrap_or(0);
-        let left = [(self.total, self.running), (self.per_root.get(&root).copied(), running_here)];
-        if left.iter().any(|(left, _)| *left == Some(0)) {
-            return Turn::Met;
-        }
-        if left.iter().any(|(left, running)| left.is_some_and(|left| *running >= left)) {
-            return Turn::Wait;
-        }
-        self.running += 1;
-        if self.per_root.contains_key(&root) {
-            *self.running_per_root.entry(root).or_insert(0) += 1;
-        }
-        Turn::Go
-    }
-
-    /// Cuts the records to what the limits leave, and takes them off.
-    fn end(&mut self, root: u64, records: &mut Vec<Record>) {
-        keep_within(records, &self.per_root, self.total);
-        let took = records.len() as u64;
-        self.running = self.running.saturating_sub(1);
-        if let Some(total) = &mut self.total {
-            *total = total.saturating_sub(took);
-        }
-        if let Some(left) = self.per_root.get_mut(&root) {
-            *left = left.saturating_sub(took);
-            if let Some(n) = self.running_per_root.get_mut(&root) {
-                *n = n.saturating_sub(1);
-            }
-        }
-    }
+/// What an input comes to whose work panicked.
+fn a_bug(of: &str) -> Collected {
+    tracing::error!(of, "an input's work panicked: a bug; please report it with the page");
+    Fate::Never(FailureCode::Internal.into()).into()
 }
 
 fn stop_failure(state: SnapshotState) -> Failure {
@@ -458,42 +374,4 @@ pub(crate) fn aborted_row(
         _ => code.into(),
     };
     error_json(&input.row, &failure, at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lease(total: Option<u64>, per_root: &[(u64, u64)]) -> Budget {
-        Budget {
-            total,
-            per_root: per_root.iter().copied().collect(),
-            running: 0,
-            running_per_root: BTreeMap::new(),
-        }
-    }
-
-    #[test]
-    fn no_more_is_begun_than_the_limit_leaves() {
-        let mut budget = lease(Some(2), &[]);
-        assert!(matches!(budget.begin(0), Turn::Go));
-        assert!(matches!(budget.begin(1), Turn::Go));
-        assert!(matches!(budget.begin(2), Turn::Wait));
-        budget.end(0, &mut Vec::new());
-        assert!(matches!(budget.begin(2), Turn::Go), "the first gave nothing, so another may try");
-        let mut one = vec![Record { root: 1, json: "{}".into() }];
-        budget.end(1, &mut one);
-        let mut two = vec![Record { root: 2, json: "{}".into() }; 3];
-        budget.end(2, &mut two);
-        assert_eq!((one.len(), two.len()), (1, 1));
-        assert!(matches!(budget.begin(3), Turn::Met));
-    }
-
-    #[test]
-    fn each_root_has_its_own() {
-        let mut budget = lease(None, &[(5, 1)]);
-        assert!(matches!(budget.begin(5), Turn::Go));
-        assert!(matches!(budget.begin(5), Turn::Wait));
-        assert!(matches!(budget.begin(6), Turn::Go));
-    }
 }

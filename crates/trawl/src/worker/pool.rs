@@ -14,7 +14,8 @@ type Task = Box<dyn FnOnce() + Send>;
 /// Threads that read pages. Queued work is bounded by what the workers have in flight.
 #[derive(Clone)]
 pub struct Pool {
-    shared: Arc<Shared>,
+    /// None: no threads, the caller reads.
+    shared: Option<Arc<Shared>>,
 }
 
 struct Shared {
@@ -53,7 +54,12 @@ impl Pool {
                 .stack_size(STACK_BYTES)
                 .spawn(move || work(&shared))?;
         }
-        Ok(Self { shared })
+        Ok(Self { shared: Some(shared) })
+    }
+
+    /// No threads: work is done where it is asked for, so that a simulation repeats exactly.
+    pub fn on_caller() -> Self {
+        Self { shared: None }
     }
 
     /// Runs `task` on a reading thread; `express` goes ahead of the others.
@@ -62,6 +68,9 @@ impl Pool {
         express: bool,
         task: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Panicked> {
+        let Some(shared) = &self.shared else {
+            return catch_unwind(AssertUnwindSafe(task)).map_err(|_| Panicked);
+        };
         let (answer, waiting) = oneshot::channel();
         let task: Task = Box::new(move || {
             let result = catch_unwind(AssertUnwindSafe(task)).map_err(|_| Panicked);
@@ -69,17 +78,19 @@ impl Pool {
             let _ = answer.send(result);
         });
         {
-            let mut queue = self.shared.lock();
+            let mut queue = shared.lock();
             if express { queue.express.push_back(task) } else { queue.ordinary.push_back(task) }
         }
-        self.shared.ready.notify_one();
+        shared.ready.notify_one();
         waiting.await.unwrap_or(Err(Panicked))
     }
 
     /// Lets the threads end when the queue is empty.
     pub fn close(&self) {
-        self.shared.lock().closed = true;
-        self.shared.ready.notify_all();
+        if let Some(shared) = &self.shared {
+            shared.lock().closed = true;
+            shared.ready.notify_all();
+        }
     }
 }
 

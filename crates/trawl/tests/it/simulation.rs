@@ -76,7 +76,7 @@ impl World {
                 outbound: outbound.clone(),
                 catalogue: catalogue.clone(),
                 clock: clock.clone(),
-                pool: Pool::new(1).unwrap(),
+                pool: Pool::on_caller(),
             };
             Worker::new(parts, settings(node))
         };
@@ -366,6 +366,7 @@ fn the_invariants_hold_in_seeded_worlds() {
         let result = std::panic::catch_unwind(|| {
             tokio::runtime::Builder::new_current_thread()
                 .enable_all()
+                .start_paused(true)
                 .build()
                 .unwrap()
                 .block_on(live(seed, 400));

@@ -10,6 +10,7 @@ use model::{
 };
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use store::{
     Aborted, Bucket, BucketError, Change, Claim, Claimed, Commit, Committed, DeliveryLease, Finished, Gauges,
     Held, Idempotency, Lease, NewSnapshot, Registered, Remembered, Result, SnapshotFilter, Store, StoreError,
@@ -88,6 +89,10 @@ impl Fetcher for Web {
     async fn fetch(&self, request: Request, _express: bool) -> std::result::Result<Page, FetchError> {
         // A turn of the runtime, so that a slice is not one uninterruptible step.
         tokio::task::yield_now().await;
+        if self.dice.once_in(40) {
+            // Longer than a slice stays open: the others are registered meanwhile, and this one is carried on.
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
         self.asked.lock().unwrap().push(request.url.to_string());
         if self.dice.once_in(self.trouble.load(Ordering::Relaxed)) {
             return Err(FetchError::new(FetchErrorKind::Connection, "the connection broke"));

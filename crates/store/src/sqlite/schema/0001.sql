@@ -96,7 +96,9 @@ CREATE TABLE job (
     lost        INTEGER NOT NULL DEFAULT 0,
     epoch       INTEGER NOT NULL DEFAULT 0,
     lease_until INTEGER,
-    node        TEXT
+    node        TEXT,
+    -- The job that the holder went on with when it finished this one.
+    next        INTEGER
 ) STRICT;
 CREATE INDEX job_waiting ON job (lane, due, id) WHERE state = 1;
 CREATE INDEX job_parked ON job (snapshot, root, due, id) WHERE state = 0;

@@ -87,7 +87,7 @@ impl Server {
         let scrapers = folder.path().join("scrapers");
         std::fs::create_dir_all(scrapers.join("strict")).unwrap();
         std::fs::write(scrapers.join("strict/scraper.toml"), STRICT).unwrap();
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("trawl.sqlite")).unwrap());
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path().join("trawl.sqlite")).unwrap());
         let bucket: Arc<dyn Bucket> = Arc::new(FolderBucket::open(folder.path().join("bucket")).unwrap());
         let catalogue = Arc::new(Catalogue::load(Some(&scrapers), bucket.clone()).unwrap());
         assert!(catalogue.find("gd_strict").is_some(), "{:?}", catalogue.faults());
