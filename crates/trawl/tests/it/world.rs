@@ -91,7 +91,7 @@ impl Fetcher for Web {
         tokio::task::yield_now().await;
         if self.dice.once_in(40) {
             // Longer than a slice stays open: the others are registered meanwhile, and this one is carried on.
-            tokio::time::sleep(Duration::from_secs(5)).await;
+            tokio::time::sleep(Duration::from_secs(5)).await; // on the paused clock
         }
         self.asked.lock().unwrap().push(request.url.to_string());
         if self.dice.once_in(self.trouble.load(Ordering::Relaxed)) {
