@@ -83,8 +83,6 @@ pub(crate) struct Builder {
     asked: Cell<u32>,
     /// Steps the parser took over its stack of open elements: what deep nesting costs.
     work: Cell<u64>,
-    /// Insertions.
-    insertions: Cell<u64>,
 }
 
 impl Builder {
@@ -96,22 +94,12 @@ impl Builder {
         arena.attrs.reserve(bytes / 48);
         arena.store.reserve(bytes);
         arena.push(Kind::Document);
-        Builder {
-            arena: RefCell::new(arena),
-            asked: Cell::new(1),
-            work: Cell::new(0),
-            insertions: Cell::new(0),
-        }
+        Builder { arena: RefCell::new(arena), asked: Cell::new(1), work: Cell::new(0) }
     }
 
     /// Steps over the stack of open elements so far.
     pub(crate) fn work(&self) -> u64 {
         self.work.get()
-    }
-
-    /// Grows with every order, so that silence can be told.
-    pub(crate) fn orders(&self) -> u64 {
-        self.work.get() + u64::from(self.asked.get()) + self.insertions.get()
     }
 
     /// True once something was not kept.
@@ -370,7 +358,6 @@ impl TreeSink for Builder {
     }
 
     fn append(&self, parent: &Handle, child: NodeOrText<Handle>) {
-        self.insertions.set(self.insertions.get() + 1);
         let mut arena = self.arena.borrow_mut();
         if arena.has(parent.at) {
             arena.insert(parent.at, NONE, child);

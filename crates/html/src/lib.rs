@@ -9,12 +9,12 @@
 
 mod build;
 mod decode;
-mod flood;
 mod name;
 mod parse;
 mod select;
 mod serialize;
 mod text;
+mod token;
 mod tree;
 
 pub use decode::decode;
