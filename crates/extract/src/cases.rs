@@ -57,6 +57,16 @@ impl CaseResult {
     pub fn passed(&self) -> bool {
         self.error.is_none() && self.difference.is_empty()
     }
+
+    /// What it gave, as the shortest `expected.json` that says the same.
+    pub fn expectation(&self) -> Value {
+        let mut short = self.got.as_object().cloned().unwrap_or_default();
+        short.retain(|_, value| !value.is_null() && *value != json!([]));
+        match short.get("records") {
+            Some(records) if short.len() == 1 => records.clone(),
+            _ => Value::Object(short),
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -21,7 +21,7 @@ pub fn main_content(doc: &Document) -> Node<'_> {
     let whole = score(body);
     let mut best = body;
     while let Some(child) =
-        best.children().filter(|c| c.is_element()).max_by(|a, b| score(*a).total_cmp(&score(*b)))
+        best.children().filter(|c| holds_blocks(*c)).max_by(|a, b| score(*a).total_cmp(&score(*b)))
     {
         if score(child) < whole * 0.7 {
             break;
@@ -29,6 +29,14 @@ pub fn main_content(doc: &Document) -> Node<'_> {
         best = child;
     }
     best
+}
+
+/// A part of a page rather than one of its paragraphs, lists or tables.
+fn holds_blocks(node: Node<'_>) -> bool {
+    matches!(
+        node.name(),
+        "div" | "section" | "article" | "main" | "form" | "center" | "td" | "table" | "tbody" | "tr"
+    )
 }
 
 fn first<'a>(doc: &'a Document, css: &str) -> Option<Node<'a>> {

@@ -33,8 +33,6 @@ fn main() {
         parsing("saved", &texts);
         let middle: Vec<String> = texts.into_iter().filter(|t| (20_000..80_000).contains(&t.len())).collect();
         parsing("saved, 20 to 80 KB", &middle);
-    } else {
-        println!("no saved pages (set TRAWL_PAGES)");
     }
     let document = Document::parse(&page);
     println!(

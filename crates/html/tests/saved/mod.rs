@@ -1,6 +1,7 @@
 //! The set of saved pages: where it lies and how a page of it is read.
 //!
-//! `TRAWL_PAGES` names the folder; without it, `../shared/data/public` beside the workspace. Whoever finds no set says so.
+//! `TRAWL_PAGES` names the folder; without it, `../shared/data/public` beside the workspace. Where there is no set, that is
+//! said aloud, and with `CI` set it is a failure.
 
 use serde_json::Value;
 use std::collections::HashMap;
@@ -10,17 +11,28 @@ use std::path::{Path, PathBuf};
 /// One saved page.
 pub(crate) struct Saved {
     pub(crate) id: String,
+    /// Its original address.
+    #[allow(dead_code, reason = "not every user asks where a page came from")]
+    pub(crate) url: String,
     pub(crate) content_type: Option<String>,
     pub(crate) bytes: Vec<u8>,
 }
 
-/// The folder of the set, if it is there.
+/// The folder of the set, if it is there; says so if not.
+///
+/// # Panics
+/// In CI, where it must be there.
 pub(crate) fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("TRAWL_PAGES").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/public"),
         PathBuf::from,
     );
-    folder.join("manifest.jsonl").is_file().then_some(folder)
+    if folder.join("manifest.jsonl").is_file() {
+        return Some(folder);
+    }
+    assert!(std::env::var_os("CI").is_none(), "the saved pages are not in {}", folder.display());
+    eprintln!("LEFT OUT: no saved pages (set TRAWL_PAGES)");
+    None
 }
 
 /// The lines of a file of JSON lines.
@@ -39,11 +51,12 @@ pub(crate) fn pages(folder: &Path) -> HashMap<String, Saved> {
         .map(|line| {
             let field = |name: &str| line[name].as_str().map(str::to_owned);
             let (id, file) = (field("id").expect("id"), field("file").expect("file"));
+            let url = field("url").expect("url");
             let mut bytes = Vec::new();
             flate2::read::MultiGzDecoder::new(&*read(&folder.join(file)))
                 .read_to_end(&mut bytes)
                 .expect("gzip");
-            (id.clone(), Saved { id, content_type: field("content_type"), bytes })
+            (id.clone(), Saved { id, url, content_type: field("content_type"), bytes })
         })
         .collect()
 }

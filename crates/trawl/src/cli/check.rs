@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 pub(super) struct Check {
     /// Folders of scrapers, or `scraper.toml` files; every scraper below `--scrapers` if none.
     folders: Vec<PathBuf>,
+    /// Write what each case gives as what it must give; read the change before you keep it.
+    #[arg(long)]
+    accept: bool,
     #[command(flatten)]
     options: super::Options,
 }
@@ -32,7 +35,7 @@ impl Check {
         }
         let mut failed = 0;
         for folder in &folders {
-            failed += usize::from(!check(folder)?);
+            failed += usize::from(!check(folder, self.accept)?);
         }
         if failed > 0 {
             bail!("{failed} of {} scrapers failed", folders.len());
@@ -41,8 +44,8 @@ impl Check {
     }
 }
 
-/// True if the scraper compiles and all its cases pass.
-fn check(given: &Path) -> Result<bool> {
+/// True if the scraper compiles and all its cases pass, or were accepted.
+fn check(given: &Path, accept: bool) -> Result<bool> {
     let folder = if given.is_file() { given.parent().unwrap_or(Path::new(".")) } else { given };
     let file = folder.join("scraper.toml");
     let shown = file.display().to_string();
@@ -62,6 +65,13 @@ fn check(given: &Path) -> Result<bool> {
     let mut out = String::new();
     let mut passed = true;
     for result in &results {
+        if accept && result.error.is_none() && !result.passed() {
+            let expected = folder.join("cases").join(&result.name).join("expected.json");
+            std::fs::write(&expected, format!("{:#}\n", result.expectation()))
+                .with_context(|| expected.display().to_string())?;
+            out.push_str(&format!("{name}/{}: accepted\n", result.name));
+            continue;
+        }
         passed &= result.passed();
         out.push_str(&format!("{name}/{}: {}\n", result.name, if result.passed() { "ok" } else { "FAILED" }));
         if let Some(error) = &result.error {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 #[derive(Args)]
 pub(super) struct Extract {
-    /// Name of a built-in scraper or of one below `--scrapers`, or the path of a `scraper.toml`.
+    /// Name of a built-in scraper or of one below `--scrapers`, or the path of a `scraper.toml` or of its folder.
     scraper: String,
     /// Saved pages.
     #[arg(required = true)]
@@ -65,12 +65,13 @@ impl Extract {
         let config = self.options.load()?;
         let own = Path::new(&config.scrapers).join(&self.scraper).join("scraper.toml");
         let builtin = BUILTIN.iter().find(|(name, _)| *name == self.scraper);
-        let (shown, text) = if self.scraper.ends_with(".toml") {
-            (
-                self.scraper.clone(),
-                std::fs::read_to_string(&self.scraper)
-                    .map_err(|e| Mistake(format!("{}: {e}", self.scraper)))?,
-            )
+        let given = Path::new(&self.scraper);
+        let within = given.join("scraper.toml");
+        let file = if within.is_file() { within } else { given.to_owned() };
+        let (shown, text) = if self.scraper.ends_with(".toml") || file != given {
+            let shown = file.display().to_string();
+            let text = std::fs::read_to_string(&file).map_err(|e| Mistake(format!("{shown}: {e}")))?;
+            (shown, text)
         } else if !config.scrapers.is_empty() && own.exists() {
             (own.display().to_string(), std::fs::read_to_string(&own)?)
         } else if let Some((name, text)) = builtin {

@@ -1,0 +1,8 @@
+//! The shipped scrapers: their own cases, and the saved pages of real sites.
+
+#[expect(clippy::disallowed_methods, reason = "the ban on files is for the crate, not for its tests")]
+mod folder;
+#[path = "../../../html/tests/saved/mod.rs"]
+mod saved;
+mod shipped;
+mod sites;
