@@ -3,6 +3,7 @@
 use super::figure;
 use super::http::Caller;
 use super::process::{Folder, Running, TOKEN, origin};
+use crate::shell::root;
 use anyhow::{Result, bail};
 use std::time::Instant;
 
@@ -60,7 +61,8 @@ fn accept(name: &str, content_type: &str) -> Result<()> {
 fn flat() -> Result<()> {
     let origin = origin(None, 1_000)?;
     let folder = Folder::new("flat")?;
-    let server = Running::server(None, &folder.0, &["fetch.host_concurrency=64"])?;
+    let scrapers = format!("scrapers={}", root().join("bench/scrapers").display());
+    let server = Running::server(None, &folder.0, &["fetch.host_concurrency=64", &scrapers])?;
     let mut caller = Caller::new(&server.address, TOKEN)?;
     // The origin has a thousand pages; the query makes a million addresses of its smallest.
     let mut body = String::from("[");
