@@ -54,11 +54,12 @@ impl Bench {
     fn new() -> Self {
         let conn = Connection::open_in_memory().unwrap();
         schema::prepare(&conn).unwrap();
-        Self(Writer::new(conn, broadcast::channel(4).0).unwrap())
+        Self(Writer::new(conn, None, broadcast::channel(4).0).unwrap())
     }
 
     fn run<T: Send + 'static>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static) -> T {
-        let (op, mut answer): (_, oneshot::Receiver<Result<T>>) = super::super::writer::Call::make(work);
+        let (op, mut answer): (_, oneshot::Receiver<Result<T>>) =
+            super::super::writer::Call::make(true, work);
         self.0.batch(op, || None);
         answer.try_recv().unwrap().unwrap()
     }

@@ -54,7 +54,7 @@ enum Engine {
         /// Its sender goes when the writer has ended.
         ended: watch::Receiver<()>,
     },
-    Memory(Mutex<Option<Writer>>),
+    Memory(Box<Mutex<Option<Writer>>>),
 }
 
 impl SqliteStore {
@@ -66,7 +66,9 @@ impl SqliteStore {
         let conn = Connection::open(path)?;
         schema::prepare(&conn)?;
         let (news, _) = broadcast::channel(NEWS);
-        let writer = Writer::new(conn, news.clone())?;
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let writer = Writer::new(conn, Some(log.into()), news.clone())?;
         let (queue, asked) = mpsc::channel(QUEUE);
         let (alive, ended) = watch::channel(());
         std::thread::Builder::new()
@@ -82,8 +84,8 @@ impl SqliteStore {
         let conn = Connection::open_in_memory()?;
         schema::prepare(&conn)?;
         let (news, _) = broadcast::channel(NEWS);
-        let writer = Writer::new(conn, news.clone())?;
-        Ok(Self { engine: Engine::Memory(Mutex::new(Some(writer))), news })
+        let writer = Writer::new(conn, None, news.clone())?;
+        Ok(Self { engine: Engine::Memory(Box::new(Mutex::new(Some(writer)))), news })
     }
 
     /// Runs an operation in a transaction; returns when it is durable.
@@ -92,7 +94,25 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     {
-        let (op, answer) = Call::make(work);
+        self.run(true, work).await
+    }
+
+    /// Runs an operation that promises nothing by itself: a power failure may undo it together with what came after
+    /// it, never without. A crash of this process undoes nothing.
+    async fn prepare<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        self.run(false, work).await
+    }
+
+    async fn run<T, F>(&self, lasting: bool, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        let (op, answer) = Call::make(lasting, work);
         match &self.engine {
             Engine::File { queue, .. } => {
                 let queue = lock(queue).clone().ok_or_else(closed)?;
@@ -128,7 +148,7 @@ fn closed() -> StoreError {
 #[async_trait]
 impl Store for SqliteStore {
     async fn begin(&self, new: NewSnapshot) -> Result<()> {
-        self.write(move |tx| create::begin(tx, &new)).await
+        self.prepare(move |tx| create::begin(tx, &new)).await
     }
 
     async fn add(&self, id: &SnapshotId, slices: Vec<Vec<Input>>, now: Timestamp) -> Result<()> {
@@ -140,7 +160,7 @@ impl Store for SqliteStore {
                 .unwrap_or_else(|e| Err(StoreError::Unavailable(e.to_string())))?,
             Engine::Memory(_) => create::pack(&slices)?,
         };
-        self.write(move |tx| create::add(tx, &id, &packed, now)).await
+        self.prepare(move |tx| create::add(tx, &id, &packed, now)).await
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed> {
@@ -158,12 +178,13 @@ impl Store for SqliteStore {
     }
 
     async fn claim(&self, claim: Claim) -> Result<Claimed> {
-        self.write(move |tx| claim::claim(tx, &claim)).await
+        // A lease that a power failure undoes has lost its holder too.
+        self.prepare(move |tx| claim::claim(tx, &claim)).await
     }
 
     async fn renew(&self, leases: &[(JobId, u64)], until: Timestamp) -> Result<Vec<Held>> {
         let leases = leases.to_vec();
-        self.write(move |tx| claim::renew(tx, &leases, until)).await
+        self.prepare(move |tx| claim::renew(tx, &leases, until)).await
     }
 
     async fn finish(
@@ -199,7 +220,7 @@ impl Store for SqliteStore {
     }
 
     async fn tick(&self, now: Timestamp, starting_ms: u64) -> Result<Option<Timestamp>> {
-        self.write(move |tx| tick::tick(tx, now, starting_ms)).await
+        self.prepare(move |tx| tick::tick(tx, now, starting_ms)).await
     }
 
     async fn reclaim(&self, node: &str, now: Timestamp) -> Result<u64> {
@@ -212,12 +233,12 @@ impl Store for SqliteStore {
     }
 
     async fn claim_deliveries(&self, claim: Claim) -> Result<(Vec<DeliveryLease>, Option<Timestamp>)> {
-        self.write(move |tx| delivery::claim(tx, &claim)).await
+        self.prepare(move |tx| delivery::claim(tx, &claim)).await
     }
 
     async fn renew_delivery(&self, lease: &DeliveryLease, until: Timestamp) -> Result<bool> {
         let (id, epoch) = (lease.delivery.id.clone(), lease.epoch);
-        self.write(move |tx| delivery::renew(tx, &id, epoch, until)).await
+        self.prepare(move |tx| delivery::renew(tx, &id, epoch, until)).await
     }
 
     async fn finish_delivery(

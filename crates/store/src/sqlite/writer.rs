@@ -1,13 +1,18 @@
 //! The one writer: takes what is asked, several at a time, and makes it durable with one commit.
 //!
-//! Owns: the write connection, transactions, the news. Must not know: what the operations do.
-//! Invariants: an answer is given only after the commit; an operation that fails or panics leaves no trace and does
-//! not touch its neighbours; the changes of a transaction are told after it is durable and before its answers.
+//! Owns: the write connection, transactions, syncing the log, the news. Must not know: what the operations do.
+//! Invariants: an answer is given only after the commit, and that of a lasting operation only after the log is on disk,
+//! with everything before it; an operation that fails or panics leaves no trace and does not touch its neighbours; the
+//! changes of a transaction are told before its answers.
+//!
+//! SQLite itself would sync at every commit or at none (`synchronous`); which operation is worth a sync is known here.
 
 use crate::disk::Codec;
 use crate::{Change, Result, StoreError};
 use rusqlite::Connection;
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -36,6 +41,8 @@ impl Tx<'_> {
 pub(super) trait Op: Send {
     /// Does it; false if it must be undone.
     fn run(&mut self, tx: &mut Tx<'_>) -> bool;
+    /// Whether its answer promises that not even a power failure undoes it.
+    fn lasting(&self) -> bool;
     /// Answers. `lost` says why the transaction did not become durable.
     fn answer(self: Box<Self>, lost: Option<&str>);
 }
@@ -43,6 +50,7 @@ pub(super) trait Op: Send {
 /// A closure and whom to answer.
 pub(super) struct Call<T, F> {
     work: Option<F>,
+    lasting: bool,
     result: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
 }
@@ -53,9 +61,9 @@ where
     F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
 {
     /// The operation, and where its answer arrives.
-    pub(super) fn make(work: F) -> (Box<dyn Op>, oneshot::Receiver<Result<T>>) {
+    pub(super) fn make(lasting: bool, work: F) -> (Box<dyn Op>, oneshot::Receiver<Result<T>>) {
         let (reply, answer) = oneshot::channel();
-        (Box::new(Self { work: Some(work), result: None, reply }), answer)
+        (Box::new(Self { work: Some(work), lasting, result: None, reply }), answer)
     }
 }
 
@@ -81,6 +89,10 @@ where
         fine
     }
 
+    fn lasting(&self) -> bool {
+        self.lasting
+    }
+
     fn answer(self: Box<Self>, lost: Option<&str>) {
         let result = match (self.result, lost) {
             (Some(Err(e)), _) => Err(e),
@@ -98,12 +110,36 @@ pub(super) struct Writer {
     conn: Connection,
     codec: Codec,
     news: broadcast::Sender<Change>,
+    log: Option<Log>,
+}
+
+/// The write-ahead log beside a database file. It is the same file as long as a connection is open.
+enum Log {
+    /// Not made before the first change.
+    At(PathBuf),
+    Open(File),
+}
+
+impl Log {
+    fn sync(&mut self) -> std::io::Result<()> {
+        if let Log::At(path) = self {
+            *self = Log::Open(File::options().write(true).open(path)?);
+        }
+        match self {
+            Log::Open(file) => file.sync_data(),
+            Log::At(_) => Ok(()),
+        }
+    }
 }
 
 impl Writer {
-    /// Over an open connection whose schema is current.
-    pub(super) fn new(conn: Connection, news: broadcast::Sender<Change>) -> Result<Self> {
-        Ok(Self { conn, codec: Codec::new()?, news })
+    /// Over an open connection whose schema is current. `log` is the database's write-ahead log, if it has one.
+    pub(super) fn new(
+        conn: Connection,
+        log: Option<PathBuf>,
+        news: broadcast::Sender<Change>,
+    ) -> Result<Self> {
+        Ok(Self { conn, codec: Codec::new()?, news, log: log.map(Log::At) })
     }
 
     /// Works off a queue until every sender is gone and it is empty.
@@ -143,6 +179,12 @@ impl Writer {
         }
         if lost.is_none() {
             lost = self.conn.execute_batch("COMMIT").err().map(|e| e.to_string());
+        }
+        if lost.is_none()
+            && done.iter().any(|op| op.lasting())
+            && let Some(log) = &mut self.log
+        {
+            lost = log.sync().err().map(|e| format!("the database's log: {e}"));
         }
         if let Some(why) = &lost {
             tracing::error!(error = %why, "a transaction was lost");
@@ -201,11 +243,11 @@ mod tests {
         let conn = Connection::open_in_memory().unwrap();
         conn.execute_batch("CREATE TABLE t (n INTEGER PRIMARY KEY, b BLOB)").unwrap();
         let (news, seen) = broadcast::channel(16);
-        (Writer::new(conn, news).unwrap(), seen)
+        (Writer::new(conn, None, news).unwrap(), seen)
     }
 
     fn insert(n: i64, bytes: usize) -> (Box<dyn Op>, oneshot::Receiver<Result<()>>) {
-        Call::make(move |tx: &mut Tx<'_>| {
+        Call::make(true, move |tx: &mut Tx<'_>| {
             tx.conn.execute("INSERT INTO t VALUES (?1, zeroblob(?2))", (n, i64::try_from(bytes).unwrap()))?;
             tx.tell(Change::Work);
             Ok(())
@@ -227,7 +269,7 @@ mod tests {
         let (mut writer, mut news) = writer();
         let (a, mut ra) = insert(1, 1);
         let (twice, mut rt) = insert(1, 1);
-        let (panics, mut rp) = Call::make(|tx: &mut Tx<'_>| -> Result<()> {
+        let (panics, mut rp) = Call::make(true, |tx: &mut Tx<'_>| -> Result<()> {
             tx.conn.execute("INSERT INTO t VALUES (7, NULL)", [])?;
             panic!("on purpose")
         });
@@ -267,7 +309,7 @@ mod tests {
     fn a_transaction_undone_beneath_fails_every_operation_in_it() {
         let (mut writer, mut news) = writer();
         let (a, mut ra) = insert(1, 1);
-        let (breaks, mut rb) = Call::make(|tx: &mut Tx<'_>| -> Result<()> {
+        let (breaks, mut rb) = Call::make(true, |tx: &mut Tx<'_>| -> Result<()> {
             tx.conn.execute_batch("ROLLBACK")?;
             Err(StoreError::Unavailable("disk".into()))
         });
