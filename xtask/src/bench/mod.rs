@@ -5,6 +5,7 @@
 
 mod collect;
 mod download;
+mod durable;
 mod http;
 mod process;
 mod small;
@@ -22,9 +23,10 @@ pub(super) fn figure(name: &str, value: &str, bar: &str, holds: bool) {
 /// Runs the benchmarks named, or all.
 pub(super) fn run(names: &[String]) -> Result<()> {
     process::build()?;
-    let all: [(&str, Bench); 5] = [
+    let all: [(&str, Bench); 6] = [
         ("small", small::run),
         ("collect", collect::run),
+        ("durable", durable::run),
         ("trigger", trigger::run),
         ("download", download::run),
         ("sync", small::sync),

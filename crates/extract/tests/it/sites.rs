@@ -3,8 +3,11 @@
 use crate::{folder, saved, shipped};
 use serde_json::Value;
 
+/// A field of the scraper, and the field of the truth that it must equal.
+type Pair = (&'static str, &'static str);
+
 /// Scraper, page, and which of its fields is which of the truth's.
-const SITES: &[(&str, &str, &[(&str, &str)])] = &[
+const SITES: &[(&str, &str, &[Pair])] = &[
     ("justice_olc", "lists-court-o-ag", &[("url", "url"), ("title", "name"), ("date", "date")]),
     (
         "google_calendar_meetings",
