@@ -3,7 +3,9 @@
 //! Owns: reading one short text. Must not know: pages, scraper files, the clock (a moment is an argument).
 //! Invariant: every function is total; what is not certainly that value is `None`, never a guess that looks right.
 
+pub mod currency;
 pub mod date;
+pub mod digit;
 pub mod image;
 pub mod number;
 pub mod price;
