@@ -177,7 +177,8 @@ impl<'p> Reader<'p> {
 
     fn date(&self, scalar: Scalar, raw: &Raw<'p>, field: &Field) -> Result<Value, Not> {
         let text = self.short(raw)?;
-        let how = date::Reading { day_first: field.day_first, now: self.parts.page.fetched_at };
+        let language = self.head().language_tag();
+        let how = date::Reading { day_first: field.day_first, now: self.parts.page.fetched_at, language };
         let moment = date::parse(&text, how).ok_or_else(|| misfit("a date", &text))?;
         Ok(Value::String(if scalar == Scalar::Date { moment.date_text() } else { moment.datetime_text() }))
     }

@@ -10,5 +10,6 @@ pub mod image;
 pub mod number;
 pub mod price;
 pub mod text;
+pub mod unit;
 pub mod url;
 pub mod word;

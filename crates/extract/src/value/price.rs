@@ -116,48 +116,13 @@ fn is_tight_minus(input: &str, front: Range<usize>) -> bool {
 }
 
 /// Words for a price of nothing.
-const FREE: &[&str] = &[
-    "free",
-    "for free",
-    "free of charge",
-    "gratis",
-    "kostenlos",
-    "umsonst",
-    "gratuit",
-    "gratuite",
-    "gratuito",
-    "grátis",
-    "gratuita",
-    "бесплатно",
-    "безкоштовно",
-    "за darmo",
-    "darmowe",
-    "bezpłatnie",
-    "zdarma",
-    "zadarmo",
-    "ingyenes",
-    "ücretsiz",
-    "bedava",
-    "ilmainen",
-    "gratuït",
-    "δωρεάν",
-    "безплатно",
-    "besplatno",
-    "無料",
-    "免费",
-    "免費",
-    "무료",
-    "مجاني",
-    "مجانا",
-    "חינם",
-    "मुफ्त",
-    "miễn phí",
-    "ฟรี",
-];
+const FREE: &str = "free|for free|free of charge|gratis|kostenlos|umsonst|gratuit|gratuite|gratuito|grátis|gratuita|бесплатно|\
+        безкоштовно|за darmo|darmowe|bezpłatnie|zdarma|zadarmo|ingyenes|ücretsiz|bedava|ilmainen|gratuït|δωρεάν|\
+        безплатно|besplatno|無料|免费|免費|무료|مجاني|مجانا|חינם|मुफ्त|miễn phí|ฟรี";
 
 fn is_free(input: &str) -> bool {
     let word = input.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-    FREE.contains(&word.as_str())
+    FREE.split('|').any(|w| w == word)
 }
 
 /// The currency that a text names, as its ISO 4217 code: that of its price, else a sign, a code or a word.
