@@ -68,3 +68,10 @@ impl Score {
         );
     }
 }
+
+/// An address as the scorer compares it: without scheme, `www.`, fragment and a slash at the end.
+pub(crate) fn address(url: &url::Url) -> String {
+    let host = url.host_str().unwrap_or_default().trim_start_matches("www.").to_owned();
+    let query = url.query().map_or_else(String::new, |q| format!("?{q}"));
+    format!("{host}{}{query}", url.path().trim_end_matches('/'))
+}
