@@ -20,6 +20,8 @@ pub struct Crumb {
 
 /// Crumbs of one trail: nobody nests shelves that deep.
 const CRUMBS: usize = 64;
+/// Bytes of a crumb's name.
+const NAME_BYTES: usize = 4 * limit::SHORT_VALUE_BYTES;
 /// Nodes of one trail that are looked at; menus opening from crumbs may be large.
 const NODES: usize = 4_000;
 
@@ -70,7 +72,7 @@ pub fn of_node(node: Node<'_>, base: &Url) -> Vec<Crumb> {
             if hidden(at, node) {
                 continue;
             }
-            let raw = text::one_line(raw);
+            let raw = text::one_line(text::head(raw, NAME_BYTES));
             if raw.is_empty() {
                 continue;
             }
@@ -84,6 +86,7 @@ pub fn of_node(node: Node<'_>, base: &Url) -> Vec<Crumb> {
                 }
                 match steps.last_mut().filter(|last| !last.linked && !parted && last.block == block) {
                     // More of the same text, set in another face.
+                    Some(last) if last.name.len() >= NAME_BYTES => {}
                     Some(last) => {
                         last.name.push(' ');
                         last.name.push_str(name);
@@ -104,7 +107,7 @@ pub fn of_node(node: Node<'_>, base: &Url) -> Vec<Crumb> {
 
 /// The text of a link, else what its picture is called.
 fn shown(link: Node<'_>) -> String {
-    text::one_line(&link.visible_text())
+    text::one_line(text::head(&link.visible_text(), NAME_BYTES))
 }
 
 fn link(node: Node<'_>, base: &Url) -> Option<Url> {
@@ -133,11 +136,18 @@ fn split(raw: &str) -> Vec<(bool, &str)> {
     let mut out = Vec::new();
     for (i, part) in strong_parts(raw).into_iter().enumerate() {
         let trimmed = part.trim();
-        // A weak separator parts crumbs only at the end of a text.
-        let name = trimmed.trim_start_matches(|c: char| is_weak(c, trimmed)).trim_start();
-        let name = name.trim_end_matches(|c: char| {
-            c.is_whitespace() || matches!(c, '|' | '/' | '\\' | '•' | '·' | '→' | '⁄')
-        });
+        let only_signs = trimmed.chars().all(|c| SEPARATORS.contains(&c) || c.is_whitespace());
+        // `- Boots` begins with a separator, `-5 °C` with a minus.
+        let minus = trimmed.starts_with('-') && !trimmed.starts_with("- ");
+        let name = if only_signs {
+            ""
+        } else if minus {
+            trimmed
+        } else {
+            trimmed.trim_start_matches(|c: char| SEPARATORS.contains(&c) || c.is_whitespace())
+        };
+        let is_end = |c: char| c.is_whitespace() || matches!(c, '|' | '/' | '\\' | '•' | '·' | '⁄');
+        let name = name.trim_end_matches(is_end);
         let begins = i > 0 || name.len() < trimmed.len() && trimmed.starts_with(SEPARATORS);
         out.push((begins, name));
     }
@@ -161,15 +171,6 @@ fn strong_parts(raw: &str) -> Vec<&str> {
     }
     out.push(&raw[from..]);
     out
-}
-
-/// A sign that is no separator where a word begins with it (`-5 °C`, `...more`).
-fn is_weak(c: char, whole: &str) -> bool {
-    SEPARATORS.contains(&c)
-        && (whole.chars().all(|c| SEPARATORS.contains(&c) || c.is_whitespace())
-            || c != '-'
-            || whole.starts_with("- "))
-        || c.is_whitespace()
 }
 
 /// Elements that set a text in another face without parting it.
@@ -215,10 +216,7 @@ fn finish(mut steps: Vec<Step>) -> Vec<Crumb> {
     });
     steps
         .into_iter()
-        .map(|s| Crumb {
-            name: Some(text::cut(s.name, limit::SHORT_VALUE_BYTES * 4)).filter(|n| !n.is_empty()),
-            url: s.url,
-        })
+        .map(|s| Crumb { name: Some(text::cut(s.name, NAME_BYTES)).filter(|n| !n.is_empty()), url: s.url })
         .collect()
 }
 
@@ -256,7 +254,7 @@ pub fn of_json(value: &Value, base: &Url) -> Vec<Crumb> {
 
 /// The trail of a text: `Home > Shoes > Boots`.
 pub fn of_text(input: &str) -> Vec<Crumb> {
-    let input = text::head(input, limit::SHORT_VALUE_BYTES * 4);
+    let input = text::head(input, NAME_BYTES);
     let parts: Vec<&str> = if input.contains(STRONG) {
         input.split(STRONG).collect()
     } else if input.contains(" / ") {

@@ -311,7 +311,7 @@ fn word_at(text: &str, at: usize) -> Option<Named<'_>> {
 
 /// The currency that a text names: the surest, the first of equals.
 pub fn find(text: &str) -> Option<Named<'_>> {
-    let found = all(text, 32);
+    let found = all(super::text::head(text, crate::limit::SHORT_VALUE_BYTES), 32);
     // A code is said on purpose: `$ 5 CAD` is Canadian.
     found.iter().min_by_key(|n| (n.kind == Kind::Word, n.start)).copied()
 }
