@@ -2,8 +2,9 @@
 //!
 //! Invariant: a number is given in E.164 only if it names its country; nothing is guessed from the page.
 
-use super::{digit, text};
+use super::{date, digit, text};
 use crate::limit;
+use model::Timestamp;
 
 /// Calling codes of countries and services (ITU-T E.164, assigned codes). No code is the beginning of another.
 const CODES: &str = "1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 \
@@ -55,7 +56,9 @@ pub fn phone(input: &str) -> Option<String> {
     }
     let digits = number.chars().filter(char::is_ascii_digit).count();
     // Dates, prices and article numbers are short or have no groups.
-    let fits = (6..=15).contains(&digits) && !number.contains('+') && (is_link || digits >= 7);
+    let how = date::Reading { day_first: false, now: Timestamp::from_ms(0), language: None };
+    let is_date = || date::parse(number, how).is_some();
+    let fits = (6..=15).contains(&digits) && !number.contains('+') && (is_link || digits >= 7 && !is_date());
     fits.then(|| text::one_line(number))
 }
 
@@ -162,6 +165,7 @@ mod tests {
             ("+999 12345678", None),
             ("call us", None),
             ("12", None),
+            ("2024-03-05", None),
             ("5 items for 3", None),
         ] {
             assert_eq!(phone(text).as_deref(), number, "{text}");

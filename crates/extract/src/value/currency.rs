@@ -111,6 +111,8 @@ const SIGNS: &[(&str, &str)] = &[
     ("₯", "GRD"),
     ("₶", "FRF"),
     ("ƒ", "ANG"),
+    ("ש\"ח", "ILS"),
+    ("ש״ח", "ILS"),
     ("円", "JPY"),
     ("圓", "TWD"),
     ("¥", "JPY"),
@@ -144,6 +146,7 @@ const WORDS: &[(&str, &str, Form)] = &[
     ("тенге", "KZT", Form::Whole),
     ("тг", "KZT", Form::Whole),
     ("zł", "PLN", Form::Whole),
+    ("zl", "PLN", Form::Whole),
     ("złot", "PLN", Form::Stem),
     ("kč", "CZK", Form::Whole),
     ("euro", "EUR", Form::Stem),
@@ -266,6 +269,16 @@ fn sign_at(text: &str, at: usize) -> Option<Named<'_>> {
             return None;
         }
     }
+    // `AU $12.99`: the country of a dollar, one space before it.
+    let country = || {
+        let word =
+            text[..at].strip_suffix([' ', '\u{a0}'])?.rsplit(|c: char| !c.is_ascii_alphabetic()).next()?;
+        SIGNS
+            .iter()
+            .find(|(s, _)| !word.is_empty() && s.strip_suffix('$') == Some(word))
+            .map(|(_, code)| *code)
+    };
+    let code = if *sign == "$" { country().unwrap_or(code) } else { code };
     let end = at + sign.len();
     Some(Named { sign: &text[at..end], code, start: at, end, kind: Kind::Sign })
 }
@@ -285,6 +298,10 @@ fn word_at(text: &str, at: usize) -> Option<Named<'_>> {
         if alone || number || !ALSO_WORDS.contains(&code) {
             return Some(Named { sign: word, code, start: at, end: at + len, kind: Kind::Code });
         }
+    }
+    // The rand's letter stands before its number: `R 1 299.00`.
+    if word == "R" && rest[1..].trim_start().starts_with(super::digit::is) {
+        return Some(Named { sign: word, code: "ZAR", start: at, end: at + 1, kind: Kind::Word });
     }
     let lower = word.to_lowercase();
     let slash = rest[len..].starts_with('/').then(|| format!("{lower}/"));

@@ -85,7 +85,17 @@ fn words(input: &str) -> Option<f64> {
             continue;
         }
         let found = &numbers[i];
-        let (extra, rest) = fraction(&input[found.end..]);
+        let (mut extra, mut rest) = fraction(&input[found.end..]);
+        // `1 1/2`
+        if let (Some(a), Some(b)) = (numbers.get(i + 1), numbers.get(i + 2))
+            && input[found.end..a.start].trim().is_empty()
+            && input[a.end..b.start] == *"/"
+            && a.value < b.value
+        {
+            extra = a.value / b.value;
+            rest = &input[b.end..];
+            i += 2;
+        }
         let count = found.value + extra;
         let word = word_of(rest);
         let unit = unit::time(&word.to_lowercase()).filter(|u| *u < Unit::Month);
@@ -113,10 +123,13 @@ fn is_range(between: &str) -> bool {
     matches!(between.trim(), "-" | "–" | "—" | "~" | "to" | "bis" | "à" | "a" | "do" | "до" | "tot" | "〜")
 }
 
-/// Does the unit's letter stand between two numbers without more: `1h30`, `1 h 30`?
+/// Does only the word for hours stand between two numbers: `1h30`, `1 heure 30`?
 fn is_joined(input: &str, numbers: &[Found], i: usize) -> bool {
     let before = i.checked_sub(1).and_then(|p| numbers.get(p));
-    before.is_some_and(|b| input[b.end..numbers[i].start].trim().chars().count() <= 3)
+    before.is_some_and(|b| {
+        let between = input[b.end..numbers[i].start].trim().trim_end_matches('.').to_lowercase();
+        unit::time(&between) == Some(Unit::Hour)
+    })
 }
 
 /// The letters that a text begins with, after spaces and hyphens (`30-minute`).
@@ -172,6 +185,8 @@ mod tests {
             ("1 Std. 15 Min.", 75.0),
             ("1h30", 90.0),
             ("1 h 05", 65.0),
+            ("1 heure 30", 90.0),
+            ("1 1/2 hours", 90.0),
             ("1,5 Stunden", 90.0),
             ("1½ hours", 90.0),
             ("20–25 min", 25.0),

@@ -129,7 +129,17 @@ fn decimal(run: &str, lone: Lone) -> Option<(f64, String)> {
                 && (lone == Lone::Groups || commas == 1);
             (!groups).then_some(at)
         }
-        _ => None,
+        // Separators of one kind, more than one: they part threes, in India also twos. Else it is a version or a list.
+        _ => {
+            let mut groups = run.split(['.', ',']).skip(1).peekable();
+            while let Some(group) = groups.next() {
+                let is_last = groups.peek().is_none();
+                if group.len() != 3 && (is_last || group.len() != 2) {
+                    return None;
+                }
+            }
+            None
+        }
     };
     let mut plain = String::with_capacity(run.len() + 1);
     for (at, c) in run.char_indices() {

@@ -32,7 +32,11 @@ pub fn parse(input: &str) -> Option<Price> {
     let named = currency::all(input, MOST);
     let beside: Vec<(usize, Named<'_>)> =
         named.iter().filter_map(|n| Some((owner(input, &numbers, n)?, *n))).collect();
-    let chosen = beside.iter().map(|(i, _)| *i).min().or(if numbers.is_empty() { None } else { Some(0) });
+    // A word that may be something else (`R`, `kr`) counts where no sign does.
+    let first = |word: bool| {
+        beside.iter().filter(|(_, n)| (n.kind == currency::Kind::Word) == word).map(|(i, _)| *i).min()
+    };
+    let chosen = first(false).or_else(|| first(true)).or(if numbers.is_empty() { None } else { Some(0) });
     let Some(mut at) = chosen else {
         let free = is_free(input);
         let named = currency::find(input);
@@ -52,7 +56,18 @@ pub fn parse(input: &str) -> Option<Price> {
     if at > 0 && is_range(&input[numbers[at - 1].end..numbers[at].start]) {
         at -= 1;
     }
-    let found = &numbers[at];
+    // `1299:50 kr`: Swedish crowns and öre.
+    let mut joined = None;
+    if at > 0 && numbers[at].plain.len() == 2 && &input[numbers[at - 1].end..numbers[at].start] == ":" {
+        let plain = format!("{}.{}", numbers[at - 1].plain, numbers[at].plain);
+        joined = plain.parse().ok().map(|value| Found {
+            value,
+            plain,
+            start: numbers[at - 1].start,
+            end: numbers[at].end,
+        });
+    }
+    let found = joined.as_ref().unwrap_or(&numbers[at]);
     let scale = number::multiplier(&input[found.end..]);
     let front = own.iter().map(|n| n.start).filter(|s| *s < found.start).min().unwrap_or(found.start);
     let negative = is_tight_minus(input, front..found.start);
@@ -159,6 +174,10 @@ mod tests {
             ("499,- Kč", 499.0, Some("CZK")),
             ("12.50", 12.5, None),
             ("1 299 kr", 1299.0, Some("SEK")),
+            ("1299:50 kr", 1299.5, Some("SEK")),
+            ("AU $12.99", 12.99, Some("AUD")),
+            ("R 1 299.00", 1299.0, Some("ZAR")),
+            ("R2 figure 5 €", 5.0, Some("EUR")),
             ("from €19,90", 19.9, Some("EUR")),
             ("10 – 20 €", 10.0, Some("EUR")),
             ("$10 - $20", 10.0, Some("USD")),
@@ -178,6 +197,7 @@ mod tests {
         }
         assert_eq!(parse("ask us"), None);
         assert_eq!(parse("20%"), None);
+        assert_eq!(parse("1.2.3"), None);
     }
 
     #[test]

@@ -123,7 +123,14 @@ const COUNTED: &[&str] = &[
 /// The rating in a text.
 pub fn parse(input: &str) -> Option<Rating> {
     let input = text::head(input, limit::SHORT_VALUE_BYTES).trim();
-    let found = number::all(input, Lone::CommaGroups, 4);
+    let mut found = number::all(input, Lone::CommaGroups, 4);
+    // `12 reviews` is a count, and `12 reviews, 4.5 stars` begins with one.
+    while found.first().is_some_and(|first| is_count(&input[first.end..])) {
+        found.remove(0);
+        if found.is_empty() {
+            return None;
+        }
+    }
     let Some(first) = found.first() else { return stars(input) };
     if first.value > SCALE_MAX {
         return None;
@@ -144,6 +151,15 @@ pub fn parse(input: &str) -> Option<Rating> {
         return Some(Rating { value: second.value, best: Some(first.value) });
     }
     Some(Rating { value: first.value, best: None })
+}
+
+/// Is what stands behind a number a word for what is counted? Words that also mean the rating do not tell.
+fn is_count(behind: &str) -> bool {
+    const EITHER: &[&str] =
+        &["rating", "note", "оцен", "ocen", "hodnocen", "bewertung", "valoracion", "valoración", "avaliaç"];
+    let behind = behind.trim_start().to_lowercase();
+    ["ratings", "bewertungen", "valoraciones", "avaliações"].iter().any(|w| behind.starts_with(w))
+        || COUNTED.iter().any(|w| behind.starts_with(w) && !EITHER.contains(w))
 }
 
 /// Is the second number the scale of the first?
@@ -282,6 +298,8 @@ mod tests {
             assert_eq!(parse(text), Some(Rating { value, best }), "{text}");
         }
         assert_eq!(parse("none yet"), None);
+        assert_eq!(parse("12 reviews"), None);
+        assert_eq!(parse("12 reviews, 4.5 stars").map(|r| r.value), Some(4.5));
         assert_eq!(parse("6 out of 5"), None);
     }
 

@@ -55,7 +55,7 @@ const WORDS: &[(Unit, &str)] = &[
     ),
     (
         Unit::Day,
-        "d|day*|tag|tage|tagen|jour*|día*|dia|dias|giorn*|dag|dagen|dagar|dage|dager|dzień|dni|dnia|день|дня|дней|днів|дні|\
+        "d|day*|dies|tag|tage|tagen|jour*|día*|dia|dias|giorn*|dag|dagen|dagar|dage|dager|dzień|dni|dnia|день|дня|дней|днів|дні|\
         ден|дена|gün*|日|天|日間|일|يوم|أيام|ימים|יום|วัน|ngày|ημέρ*|μέρ*|nap|nappal|päivä*|den|dny|dnů|dana|dan|zi|zile|\
         hari|दिन|দিন|روز|päeva",
     ),

@@ -73,7 +73,7 @@ const AVAILABILITY: &[Meaning] = &[
     (
         "InStock",
         "instock|=available|availablenow|availableforpurchase|=add|addtocart|addtobasket|addtobag|buynow|\
-        auflager|lieferbar|vorrätig|verfügbar|indenwarenkorb|enstock|disponible|ajouteraupanier|haystock|\
+        auflager|lieferbar|lagernd|vorrätig|verfügbar|indenwarenkorb|enstock|disponible|ajouteraupanier|haystock|\
         añadiralcarrito|disponibile|aggiungialcarrello|disponível|disponivel|emestoque|adicionaraocarrinho|\
         opvoorraad|beschikbaar|leverbaar|inwinkelwagen|dostępny|dostępna|dostępne|wmagazynie|dokoszyka|\
         вналичии|наскладе|доступен|вкорзину|євнаявності|внаявності|stokta|stoktavar|sepeteekle|ilager|\
@@ -102,7 +102,7 @@ const CONDITION: &[Meaning] = &[
     ),
     (
         "UsedCondition",
-        "used|preowned|preloved|secondhand|gebraucht|occasion|d'occasion|usado|segundamano|deocasión|usato|\
+        "used|likenew|openbox|wieneu|neuwertig|commeneuf|comonuevo|preowned|preloved|secondhand|gebraucht|occasion|d'occasion|usado|segundamano|deocasión|usato|\
         seminovo|tweedehands|gebruikt|używan|б/у|=бу|подержан|вживан|ikinciel|kullanılmış|begagnad|brugt|\
         brukt|käytetty|használt|použit|ojeté|folosit|polovn|korišten|μεταχειρισμέν|中古|二手|중고|مستعمل|משומש|\
         đãquasửdụng|bekas|มือสอง",
@@ -145,11 +145,16 @@ pub fn availability(text: &str) -> Option<&'static str> {
     let word = squeeze(text)?.replace('/', "");
     let found = meaning(AVAILABILITY, &word, true)?;
     // "Not currently available", "não disponível": a word of negation in front turns it round.
-    let negated = found == "InStock"
-        && text
-            .split(|c: char| !c.is_alphanumeric())
-            .any(|w| NOT.split('|').any(|not| not == w.to_lowercase()));
-    Some(if negated { "OutOfStock" } else { found })
+    let none_left = || {
+        let mut numbers = super::number::numbers(text, super::number::Lone::CommaGroups);
+        numbers.next().is_some_and(|n| n.value == 0.0)
+    };
+    let negated = || {
+        text.split(|c: char| !c.is_alphanumeric()).any(|w| NOT.split('|').any(|not| not == w.to_lowercase()))
+    };
+    // So does "0 in stock".
+    let out = found == "InStock" && (negated() || none_left() && text.trim() != "0");
+    Some(if out { "OutOfStock" } else { found })
 }
 
 /// schema.org's `OfferItemCondition` word, likewise.
@@ -205,6 +210,7 @@ mod tests {
             ("out_of_stock", Some("OutOfStock")),
             ("Sorry, this item is out of stock.", Some("OutOfStock")),
             ("Only 3 left in stock", Some("InStock")),
+            ("0 in stock", Some("OutOfStock")),
             ("Currently unavailable", Some("OutOfStock")),
             ("Nicht auf Lager", Some("OutOfStock")),
             ("Sofort lieferbar", Some("InStock")),

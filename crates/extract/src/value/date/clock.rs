@@ -51,7 +51,8 @@ fn time_at(tokens: &[Token], i: usize, used: &Used, tongue: &Tongue) -> Option<(
     // Minutes and seconds.
     let (minute, second, end, sure) = if let Some(minute) = two(i + 2).filter(|_| mark(i + 1, ':')) {
         match two(i + 4).filter(|_| mark(i + 3, ':')) {
-            Some(second) => match at(i + 6).filter(|t| mark(i + 5, '.') && t.tight && t.kind == Kind::Number)
+            Some(second) => match at(i + 6)
+                .filter(|t| (mark(i + 5, '.') || mark(i + 5, ',')) && t.tight && t.kind == Kind::Number)
             {
                 Some(fraction) => {
                     nanos = nanoseconds(&fraction.text);

@@ -21,8 +21,9 @@ fn ymd(year: u32, month: u32, day: u32) -> Option<NaiveDate> {
     NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)
 }
 
-/// First years of the Japanese eras that pages still name, less one.
-const ERAS: &[(&str, u32)] = &[("令和", 2018), ("平成", 1988), ("昭和", 1925)];
+/// First years of the eras that pages still name (Japan, Taiwan), less one.
+const ERAS: &[(&str, u32)] =
+    &[("令和", 2018), ("平成", 1988), ("昭和", 1925), ("民國", 1911), ("民国", 1911)];
 
 /// `2016年3月20日`, `2015년 3월 20일`, `令和6年5月1日`.
 fn signed(tokens: &[Token]) -> Option<(NaiveDate, Used)> {
@@ -35,7 +36,7 @@ fn signed(tokens: &[Token]) -> Option<(NaiveDate, Used)> {
         let era = i.checked_sub(1).and_then(|p| tokens[p].word());
         let era = era.and_then(|w| ERAS.iter().find(|(name, _)| w.ends_with(name)));
         let year = match era {
-            Some((_, before)) => before + tokens[i].number(1..=2)?,
+            Some((_, before)) => before + tokens[i].number(1..=3)?,
             None => tokens[i].number(4..=4)?,
         };
         let (month, day) = (tokens[i + 2].number(1..=2)?, tokens[i + 4].number(1..=2)?);
@@ -68,6 +69,10 @@ fn named(tokens: &[Token], tongue: &Tongue) -> Option<(NaiveDate, Used)> {
         let farther = left.and_then(|l| neighbour(tokens, l, tongue, false));
         let right = neighbour(tokens, name.end, tongue, true);
         let second = right.and_then(|r| neighbour(tokens, r + 1, tongue, true));
+        // `28 Feb – 12 March 2024`: a mark with spaces begins something else than a year.
+        let spaced = |at: Option<usize>| {
+            at.is_some_and(|at| tokens[name.end..at].iter().any(|t| is_range(t) && !t.tight))
+        };
         let get = |at: Option<usize>, digits| at.and_then(|at| tokens[at].number(digits));
         let (day, year, from, to) = if let (Some(day), Some(year)) = (get(left, 1..=2), get(right, 4..=4)) {
             (day, year, left?, right?)
@@ -77,14 +82,21 @@ fn named(tokens: &[Token], tongue: &Tongue) -> Option<(NaiveDate, Used)> {
             (day, year, left?, right?)
         } else if let (Some(day), Some(year)) = (get(left, 1..=2), get(farther, 4..=4)) {
             (day, year, farther?, name.end - 1)
-        } else if let (Some(day), Some(yy)) = (get(left, 1..=2), get(right, 2..=2)) {
+        } else if let (Some(day), Some(yy)) = (get(left, 1..=2), get(right, 2..=2).filter(|_| !spaced(right)))
+        {
             (day, century(yy), left?, right?)
         } else if let (Some(day), Some(year)) = (get(right, 1..=2), year_behind_clock(tokens, right, tongue))
         {
             (day, year, name.start, right?)
+        } else if let (Some(day), Some(year)) =
+            (get(left, 1..=2).or(get(right, 1..=2)), year_of_range(tokens, name.end, tongue))
+        {
+            (day, year, left.unwrap_or(name.start), right.unwrap_or(name.end - 1))
         } else {
             return None;
         };
+        // Of `5–8 March 2024` the first day.
+        let day = range_start(tokens, left.filter(|l| tokens[*l].number(1..=2) == Some(day)), day);
         // Thailand counts from the Buddha: 2567 is 2024.
         let year = if thai && (2400..2700).contains(&year) { year - 543 } else { year };
         Some((ymd(year, month, day)?, from..to + 1))
@@ -99,6 +111,59 @@ fn year_behind_clock(tokens: &[Token], day: Option<usize>, tongue: &Tongue) -> O
     let clock = |i: &usize| is_clock(tokens, *i, tongue);
     (from..tokens.len().min(from + 3)).find(clock)?;
     (from..tokens.len().min(from + REACH)).filter(|i| !clock(i)).find_map(|i| tokens[i].number(4..=4))
+}
+
+/// Words and marks between the ends of a range.
+fn is_range(token: &Token) -> bool {
+    token.is_mark(&['-', '–', '—', '~', '〜', '&', '/'])
+        || token.word().is_some_and(|w| {
+            matches!(
+                w,
+                "to" | "bis"
+                    | "au"
+                    | "al"
+                    | "a"
+                    | "à"
+                    | "до"
+                    | "do"
+                    | "tot"
+                    | "till"
+                    | "até"
+                    | "and"
+                    | "und"
+                    | "et"
+                    | "y"
+                    | "e"
+                    | "i"
+                    | "и"
+            )
+        })
+}
+
+/// The first day of a range that ends with the number at `last` (`5–8`, `5. bis 8.`), else that day.
+fn range_start(tokens: &[Token], last: Option<usize>, day: u32) -> u32 {
+    let start = || {
+        let mark = last?.checked_sub(1).filter(|m| is_range(&tokens[*m]))?;
+        let mut at = mark.checked_sub(1)?;
+        if tokens[at].is_mark(&['.']) {
+            at = at.checked_sub(1)?;
+        }
+        // A number that another touches is the end of something else: `2024/5-8`.
+        let alone =
+            at.checked_sub(1).is_none_or(|p| !(tokens[at].tight && tokens[p].is_mark(&['/', '-', '.', ':'])));
+        tokens[at].number(1..=2).filter(|first| alone && (1..day).contains(first))
+    };
+    start().unwrap_or(day)
+}
+
+/// The year behind the end of a range that begins here: `March 5 – 8, 2024`, `March 5 – April 2, 2024`.
+fn year_of_range(tokens: &[Token], from: usize, tongue: &Tongue) -> Option<u32> {
+    // A day, a mark, a month, a day and the marks between.
+    const REACH: usize = 9;
+    let to = tokens.len().min(from + REACH);
+    let mark = (from..to).find(|i| is_range(&tokens[*i]))?;
+    let clock = (from..to).find(|i| is_clock(tokens, *i, tongue)).unwrap_or(to);
+    (mark..clock).find_map(|i| tokens[i].number(4..=4))
 }
 
 /// Words between the parts of a date at most: `del año`.
@@ -134,6 +199,9 @@ fn neighbour(tokens: &[Token], at: usize, tongue: &Tongue, forward: bool) -> Opt
 fn is_clock(tokens: &[Token], at: usize, tongue: &Tongue) -> bool {
     let colon = |i: usize| tokens.get(i).is_some_and(|t| t.is_mark(&[':']));
     let unit = tokens.get(at + 1).and_then(Token::word);
+    if tokens.get(at).is_none_or(|t| t.kind == Kind::Number && t.text.len() > 2) {
+        return false;
+    }
     colon(at + 1) && tokens.get(at + 2).is_some_and(|t| t.kind == Kind::Number)
         || at > 0 && colon(at - 1)
         || unit.is_some_and(|w| super::clock::is_hour(w) || tongue.half(w, true).is_some())

@@ -125,7 +125,7 @@ pub(super) fn tokens(input: &str) -> Vec<Token> {
         let piece = &rest[..end];
         rest = &rest[end..];
         // Two elements of a page without a space between them: `2016-06-2911:30` ends a date and begins a time.
-        if kind == Kind::Number && matches!(piece.len(), 4 | 6) && glued_clock(&out, rest) {
+        if kind == Kind::Number && glued_clock(&out, piece, rest) {
             let (left, right) = piece.split_at(piece.len() - 2);
             out.push(Token { kind, text: left.to_owned(), tight });
             out.push(Token { kind, text: right.to_owned(), tight: false });
@@ -140,8 +140,13 @@ pub(super) fn tokens(input: &str) -> Vec<Token> {
     out
 }
 
-/// Is a number followed by `:MM` the end of a date that has begun?
-fn glued_clock(before: &[Token], behind: &str) -> bool {
+/// Is a number followed by `:MM` the end of a date that has begun? Four digits are a day and an hour behind a year, six
+/// are a year and an hour.
+fn glued_clock(before: &[Token], piece: &str, behind: &str) -> bool {
+    let year = before.iter().any(|t| t.kind == Kind::Number && t.text.len() == 4);
+    if piece.len() != if year { 4 } else { 6 } {
+        return false;
+    }
     let minutes =
         behind.strip_prefix(':').is_some_and(|m| m.bytes().take(2).filter(u8::is_ascii_digit).count() == 2);
     let joined = before

@@ -103,7 +103,8 @@ impl Tongue {
         if let Some(tongue) = WORDS.tongues.iter().position(|t| *t == primary) {
             *scores.entry(tongue).or_default() += 2;
         }
-        Self { scores, day_first: day_first(primary, &tag) }
+        let foreign = tokens.iter().filter_map(Token::word).any(is_foreign);
+        Self { scores, day_first: day_first(primary, &tag) || foreign }
     }
 
     fn score(&self, tongue: usize) -> u32 {
@@ -204,6 +205,18 @@ fn contained(word: &str) -> Option<Meaning> {
         .flat_map(|(_, entries)| entries)
         .map(|e| e.meaning)
         .find(|m| matches!(m, Meaning::Month(_)))
+}
+
+/// Is a word of another language than English, in a script whose languages write the day first?
+fn is_foreign(word: &str) -> bool {
+    let east =
+        |c: char| matches!(c, '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}');
+    if !word.is_ascii() {
+        return !word.chars().any(east) && word.chars().count() > 1;
+    }
+    let entries = WORDS.known.get(word).map(Vec::as_slice).unwrap_or_default();
+    let first = |e: &Entry| matches!(WORDS.tongues.get(e.tongue), Some(&"en"));
+    word.len() > 2 && !entries.is_empty() && !entries.iter().any(first)
 }
 
 /// Does the language write the day before the month? Unknown languages do not count.
