@@ -221,15 +221,24 @@ impl<'p> Reader<'p> {
 
     fn image<'r>(&self, raw: &'r Raw<'p>) -> Result<Cow<'r, str>, Not> {
         if let Raw::Node(node) = raw {
-            let own = image::source(|name| node.attr(name));
+            let own = image::best(|name| node.attr(name));
             let inner = || {
                 node.descendants()
-                    .filter(|n| n.name() == "img")
-                    .find_map(|n| image::source(|name| n.attr(name)))
+                    .filter(|n| shows_a_picture(*n))
+                    .find_map(|n| image::best(|name| n.attr(name)))
             };
             return own.or_else(inner).map(|s| Cow::Borrowed(s.trim())).ok_or(Not::Empty);
         }
         self.reference(raw, &[], &["url", "contentUrl", "@id"])
+    }
+}
+
+/// An image, or one of the choices of a `picture`.
+fn shows_a_picture(node: Node<'_>) -> bool {
+    match node.name() {
+        "img" => true,
+        "source" => node.parent().is_some_and(|p| p.name() == "picture"),
+        _ => false,
     }
 }
 

@@ -1,10 +1,5 @@
 //! What every value parser holds on any text: it ends, does not panic, gives nothing larger than it was given, and reads
 //! back what is written from a known value. Long hostile texts take time linear in what is looked at.
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a test; the clock only bounds a runaway"
-)]
 
 use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 use extract::value::{

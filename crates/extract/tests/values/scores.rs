@@ -3,17 +3,10 @@
 //! The data is not part of the repository. `TRAWL_PAGES` names its folder (default: `../shared/data/public` beside the
 //! workspace); without it the test says so aloud and does nothing, except in CI, where that is a failure.
 //! `TRAWL_MISSES=1` prints every row that is wrong. The rules are those of the data set's own scorer.
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a test that reads its table from a file"
-)]
 
-mod tables;
-
+use crate::tables::{self, Score, rows, text};
 use extract::value::{breadcrumb, date, price, rating};
 use html::{Document, Node};
-use tables::{Score, rows, text};
 
 #[test]
 fn prices() {
