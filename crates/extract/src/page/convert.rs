@@ -64,6 +64,9 @@ impl<'p> Reader<'p> {
             | Scalar::Condition
             | Scalar::Duration
             | Scalar::Minutes
+            | Scalar::Grams
+            | Scalar::Metres
+            | Scalar::Litres
             | Scalar::Phone
             | Scalar::Email
             | Scalar::Breadcrumbs

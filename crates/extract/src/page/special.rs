@@ -1,11 +1,12 @@
-//! Types with a form of their own: trails, spans of time, telephone numbers, e-mail addresses, words of schema.org.
+//! Types with a form of their own: trails, spans of time, measures, telephone numbers, e-mail addresses, words of
+//! schema.org.
 
 use super::convert::{Not, misfit, to_json};
 use super::look::Raw;
 use super::parts::Reader;
 use crate::spec::Scalar;
 use crate::value::breadcrumb::{self, Crumb};
-use crate::value::{contact, duration, price, word};
+use crate::value::{contact, duration, measure, price, word};
 use html::Node;
 use serde_json::Value;
 
@@ -30,6 +31,9 @@ impl<'p> Reader<'p> {
             }
             Scalar::Duration => self.seconds(raw).and_then(|s| to_json(s).ok_or(Not::Empty)),
             Scalar::Minutes => self.seconds(raw).and_then(|s| to_json((s / 60.0).round()).ok_or(Not::Empty)),
+            Scalar::Grams => self.measure(raw, "a weight", measure::grams),
+            Scalar::Metres => self.measure(raw, "a length", measure::metres),
+            Scalar::Litres => self.measure(raw, "a volume", measure::litres),
             Scalar::Breadcrumbs => self.trail(raw).map(|trail| breadcrumb::to_json(&trail)),
             Scalar::Categories => {
                 let names = breadcrumb::without_home(self.trail(raw)?).into_iter().filter_map(|c| c.name);
@@ -62,6 +66,11 @@ impl<'p> Reader<'p> {
     fn seconds(&self, raw: &Raw<'p>) -> Result<f64, Not> {
         let text = self.short(raw)?;
         duration::seconds(&text).ok_or_else(|| misfit("a span of time", &text))
+    }
+
+    fn measure(&self, raw: &Raw<'p>, what: &str, read: fn(&str) -> Option<f64>) -> Result<Value, Not> {
+        let text = self.short(raw)?;
+        read(&text).and_then(to_json).ok_or_else(|| misfit(what, &text))
     }
 
     fn trail(&self, raw: &Raw<'p>) -> Result<Vec<Crumb>, Not> {

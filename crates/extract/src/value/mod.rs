@@ -10,6 +10,7 @@ pub mod date;
 pub mod digit;
 pub mod duration;
 pub mod image;
+pub mod measure;
 pub mod number;
 pub mod price;
 pub mod rating;

@@ -3,7 +3,7 @@
 
 use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 use extract::value::{
-    breadcrumb, contact, currency, date, duration, image, number, price, rating, url, word,
+    breadcrumb, contact, currency, date, duration, image, measure, number, price, rating, url, word,
 };
 use html::Document;
 use model::Timestamp;
@@ -55,6 +55,9 @@ fn all(input: &str) {
             .is_none_or(|e| e.contains('@') && e.chars().count() <= input.chars().count() + FORM)
     );
     contact::shielded_email(input);
+    for read in [measure::grams, measure::metres, measure::litres] {
+        assert!(read(input).is_none_or(|n| n.is_finite() && n >= 0.0));
+    }
     word::boolean(input);
     word::availability(input);
     word::condition(input);
