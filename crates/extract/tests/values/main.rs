@@ -6,6 +6,7 @@
     reason = "tests that read tables from files and bound a runaway"
 )]
 
+mod every;
 mod hold;
 mod scores;
 mod scraper;
