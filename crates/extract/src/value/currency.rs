@@ -227,7 +227,10 @@ const ALSO_WORDS: &[&str] =
 /// The ISO 4217 code of a word in any case.
 pub fn code_of(word: &str) -> Option<&'static str> {
     let fits = word.len() == 3 && word.bytes().all(|b| b.is_ascii_alphabetic());
-    fits.then(|| CODES.split_ascii_whitespace().find(|c| c.eq_ignore_ascii_case(word))).flatten()
+    let code =
+        fits.then(|| CODES.split_ascii_whitespace().find(|c| c.eq_ignore_ascii_case(word))).flatten()?;
+    // Russian shops still write the code of before 1998.
+    Some(if code == "RUR" { "RUB" } else { code })
 }
 
 /// Every currency that a text names, in order, without overlaps; at most `most`.
@@ -291,7 +294,7 @@ fn word_at(text: &str, at: usize) -> Option<Named<'_>> {
         return None;
     }
     let alone = text.trim().trim_end_matches('.') == word;
-    if let Some(code) = code_of(word).filter(|c| *c == word || alone) {
+    if let Some(code) = code_of(word).filter(|_| alone || word.bytes().all(|b| b.is_ascii_uppercase())) {
         let beside = |c: Option<char>| c.is_some_and(super::digit::is);
         let number = beside(text[..at].trim_end().chars().next_back())
             || beside(rest[len..].trim_start().chars().next());
@@ -329,7 +332,7 @@ fn word_at(text: &str, at: usize) -> Option<Named<'_>> {
 /// The currency that a text names: the surest, the first of equals.
 pub fn find(text: &str) -> Option<Named<'_>> {
     let found = all(super::text::head(text, crate::limit::SHORT_VALUE_BYTES), 32);
-    // A code is said on purpose: `$ 5 CAD` is Canadian.
+    // A sign or a code is said on purpose; a word may mean something else.
     found.iter().min_by_key(|n| (n.kind == Kind::Word, n.start)).copied()
 }
 

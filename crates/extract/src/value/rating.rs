@@ -125,7 +125,7 @@ pub fn parse(input: &str) -> Option<Rating> {
     let input = text::head(input, limit::SHORT_VALUE_BYTES).trim();
     let mut found = number::all(input, Lone::CommaGroups, 4);
     // `12 reviews` is a count, and `12 reviews, 4.5 stars` begins with one.
-    while found.first().is_some_and(|first| is_count(&input[first.end..])) {
+    while found.first().is_some_and(|first| is_count(input, first)) {
         found.remove(0);
         if found.is_empty() {
             return None;
@@ -154,10 +154,14 @@ pub fn parse(input: &str) -> Option<Rating> {
 }
 
 /// Is what stands behind a number a word for what is counted? Words that also mean the rating do not tell.
-fn is_count(behind: &str) -> bool {
+fn is_count(input: &str, found: &Found) -> bool {
+    // `(123)` beside the stars.
+    if input[..found.start].ends_with('(') && input[found.end..].starts_with(')') {
+        return true;
+    }
     const EITHER: &[&str] =
         &["rating", "note", "оцен", "ocen", "hodnocen", "bewertung", "valoracion", "valoración", "avaliaç"];
-    let behind = behind.trim_start().to_lowercase();
+    let behind = input[found.end..].trim_start().to_lowercase();
     ["ratings", "bewertungen", "valoraciones", "avaliações"].iter().any(|w| behind.starts_with(w))
         || COUNTED.iter().any(|w| behind.starts_with(w) && !EITHER.contains(w))
 }
@@ -212,14 +216,17 @@ pub fn of_node(node: Node<'_>) -> Option<Rating> {
         ["content", "data-rating", "aria-label", "title", "alt"].iter().find_map(|a| parse(node.attr(a)?))
     };
     let shown = text::one_line(&node.visible_text());
-    // A machine's word first, then the text, then what only screen readers hear, also further inside.
-    let own =
-        node.attr("content").and_then(parse).or_else(|| if has_digit(&shown) { parse(&shown) } else { None });
+    // A machine's word first, then what screen readers hear if it says the scale, then the text, then the rest.
+    let heard =
+        || ["aria-label", "title"].iter().find_map(|a| parse(node.attr(a)?)).filter(|r| r.best.is_some());
+    let text = || if has_digit(&shown) { parse(&shown) } else { None };
+    let own = node.attr("content").and_then(parse).or_else(heard).or_else(text);
     let mut rating = own
         .or_else(|| said(node))
         .or_else(|| node.descendants().skip(1).take(INSIDE).filter(|n| n.is_element()).find_map(said))
         .or_else(|| parse(&shown))
-        .or_else(|| width(node))?;
+        .or_else(|| width(node))
+        .or_else(|| node.descendants().take(INSIDE).chain(std::iter::once(node)).find_map(class))?;
     if rating.best.is_none() {
         rating.best = scale_around(node, &shown).filter(|best| *best >= rating.value && *best <= SCALE_MAX);
     }
@@ -272,6 +279,32 @@ fn width(node: Node<'_>) -> Option<Rating> {
     node.descendants().take(INSIDE).find_map(of)
 }
 
+/// Stars told by a class: `star-rating Three`, `a-star-4-5`, `stars-4`. Such stars are five.
+fn class(node: Node<'_>) -> Option<Rating> {
+    const WORDS: [&str; 6] = ["zero", "one", "two", "three", "four", "five"];
+    let list = text::head(node.attr("class")?, limit::SHORT_VALUE_BYTES).to_lowercase();
+    let about = |part: &str| matches!(part, "star" | "stars" | "rating" | "rate" | "rated");
+    let rated = |class: &str| class.split(['-', '_']).any(about);
+    let digits = list.split_whitespace().find_map(|class| {
+        let mut parts =
+            class.split(['-', '_']).skip_while(|part| !about(part)).skip_while(|part| about(part));
+        let digit = |part: &str| part.parse::<u32>().ok().filter(|n| *n <= 9 && part.len() == 1);
+        let whole = digit(parts.next()?)?;
+        let tenth = match parts.next() {
+            Some(part) => digit(part)?,
+            None => 0,
+        };
+        Some(f64::from(whole) + f64::from(tenth) / 10.0)
+    });
+    let words = || {
+        let word = |class: &str| WORDS.iter().zip([0.0, 1.0, 2.0, 3.0, 4.0, 5.0]).find(|(w, _)| **w == class);
+        let known = list.split_whitespace().any(rated);
+        list.split_whitespace().filter(|_| known).find_map(word).map(|(_, value)| value)
+    };
+    let value = digits.or_else(words).filter(|value| *value <= 5.0)?;
+    Some(Rating { value, best: Some(5.0) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,6 +347,11 @@ mod tests {
         assert_eq!(rating("<div id=r><i></i><img alt='4 von 5 Sternen'></div>"), five(4.0));
         assert_eq!(rating("<div><b id=r>4.2</b> / <span>5</span> (12)</div>"), five(4.2));
         assert_eq!(rating("<p><b id=r>4.2</b><meta itemprop=bestRating content=5></p>"), five(4.2));
+        assert_eq!(rating("<p id=r class='star-rating Three'><i></i><i></i></p>"), five(3.0));
+        assert_eq!(rating("<i id=r class='a-icon a-star-4-5'></i>"), five(4.5));
+        assert_eq!(rating("<i id=r class='star-grid-12'></i>"), None);
+        assert_eq!(rating("<div id=r aria-label='4.5 out of 5'>(123)</div>"), five(4.5));
+        assert_eq!(rating("<div id=r>(123)</div>"), None);
         let bar = rating("<div id=r class=stars><span style='width:90%'></span></div>");
         assert_eq!(bar, Some(Rating { value: 90.0, best: Some(100.0) }));
     }
