@@ -65,10 +65,11 @@ fn named(tokens: &[Token], tongue: &Tongue) -> Option<(NaiveDate, Used)> {
     let thai = tokens.iter().any(|t| t.text.starts_with(|c| matches!(c, '\u{e00}'..='\u{e7f}')));
     (0..tokens.len()).find_map(|i| {
         let (month, name) = month_at(tokens, i, tongue)?;
-        let left = neighbour(tokens, name.start, tongue, false);
-        let farther = left.and_then(|l| neighbour(tokens, l, tongue, false));
-        let right = neighbour(tokens, name.end, tongue, true);
-        let second = right.and_then(|r| neighbour(tokens, r + 1, tongue, true));
+        let near = |at: usize, forward| neighbour(tokens, at, tongue, month, forward);
+        let left = near(name.start, false);
+        let farther = left.and_then(|l| near(l, false));
+        let right = near(name.end, true);
+        let second = right.and_then(|r| near(r + 1, true));
         // `28 Feb – 12 March 2024`: a mark with spaces begins something else than a year.
         let spaced = |at: Option<usize>| {
             at.is_some_and(|at| tokens[name.end..at].iter().any(|t| is_range(t) && !t.tight))
@@ -170,7 +171,7 @@ fn year_of_range(tokens: &[Token], from: usize, tongue: &Tongue) -> Option<u32> 
 const GAP_WORDS: usize = 2;
 
 /// The nearest number before (or from) a place that may belong to its date.
-fn neighbour(tokens: &[Token], at: usize, tongue: &Tongue, forward: bool) -> Option<usize> {
+fn neighbour(tokens: &[Token], at: usize, tongue: &Tongue, month: u32, forward: bool) -> Option<usize> {
     let mut words = 0;
     let mut i = at;
     loop {
@@ -178,7 +179,8 @@ fn neighbour(tokens: &[Token], at: usize, tongue: &Tongue, forward: bool) -> Opt
         let token = tokens.get(i)?;
         match token.kind {
             Kind::Number => return (!is_clock(tokens, i, tongue)).then_some(i),
-            Kind::Word if tongue.month(&token.text).is_some() => return None,
+            // Another month begins another date; the same in another calendar's word does not: `آذار/مارس`.
+            Kind::Word if tongue.month(&token.text).is_some_and(|m| m != month) => return None,
             Kind::Word => {
                 words += 1;
                 if words > GAP_WORDS {
@@ -259,10 +261,11 @@ fn without_year(tokens: &[Token], tongue: &Tongue, how: Reading<'_>) -> Option<(
         if name.len() == 1 && tongue.weekday(&tokens[i].text).is_some() {
             return None;
         }
-        let left =
-            neighbour(tokens, name.start, tongue, false).filter(|l| tokens[*l].number(1..=2).is_some());
-        let right =
-            || neighbour(tokens, name.end, tongue, true).filter(|r| tokens[*r].number(1..=2).is_some());
+        let left = neighbour(tokens, name.start, tongue, month, false)
+            .filter(|l| tokens[*l].number(1..=2).is_some());
+        let right = || {
+            neighbour(tokens, name.end, tongue, month, true).filter(|r| tokens[*r].number(1..=2).is_some())
+        };
         let at = left.or_else(right)?;
         let day = tokens[at].number(1..=2)?;
         let year = |offset: i32| NaiveDate::from_ymd_opt(this.year() + offset, month, day);
