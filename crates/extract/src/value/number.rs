@@ -71,6 +71,10 @@ fn run(text: &str) -> usize {
         let next = |n: usize| behind.chars().nth(n).is_some_and(digit::is);
         let takes = match c {
             '.' | ',' | '\u{66b}' | '\u{66c}' => next(0),
+            // `19 .99`: the cents in an element of their own, with their point.
+            ' ' if behind.starts_with(['.', ',']) => {
+                !text[..at].contains(['.', ',']) && next(1) && next(2) && !next(3)
+            }
             // A space groups digits only in exact threes, so that `5 500 g` and `2 in 1` stay apart from `1 299`.
             c if is_space(c) => digits <= 3 && next(0) && next(1) && next(2) && !next(3),
             _ => false,
@@ -250,6 +254,7 @@ mod tests {
             ("..75", 0.75),
             (".750.30", 750.3),
             ("119. 95", 119.95),
+            ("19 .99", 19.99),
             ("١٬٢٩٩٫٥٠", 1299.5),
             ("१,२३,४५६", 123_456.0),
         ];

@@ -67,6 +67,17 @@ pub fn parse(input: &str) -> Option<Price> {
             end: numbers[at].end,
         });
     }
+    // `19€99`: the sign in the place of the point.
+    if let Some(cents) =
+        numbers.get(at + 1).filter(|c| c.plain.len() == 2 && !numbers[at].plain.contains('.'))
+    {
+        let between = &input[numbers[at].end..cents.start];
+        if own.iter().any(|n| n.sign == between && !is_leading(n)) {
+            let plain = format!("{}.{}", numbers[at].plain, cents.plain);
+            let (start, end) = (numbers[at].start, cents.end);
+            joined = plain.parse().ok().map(|value| Found { value, plain, start, end });
+        }
+    }
     let found = joined.as_ref().unwrap_or(&numbers[at]);
     let scale = number::multiplier(&input[found.end..]);
     let front = own.iter().map(|n| n.start).filter(|s| *s < found.start).min().unwrap_or(found.start);
@@ -97,12 +108,16 @@ fn owner(input: &str, numbers: &[Found], named: &Named<'_>) -> Option<usize> {
         before.and_then(|i| gap(&input[numbers[i].end..named.start], scaled(&numbers[i])).map(|g| (g, 1, i)));
     let right = after.and_then(|i| gap(&input[named.end..numbers[i].start], false).map(|g| (g, 0, i)));
     // `3 €5` and `3 $ 5`: signs of the dollar kind stand before their number, others behind it.
-    let leads = named.sign.ends_with(['$', '£', '¥', '₹', '￥', '＄', '₱', '₩', '₦']);
     [left, right]
         .into_iter()
         .flatten()
-        .min_by_key(|(gap, side, _)| (*gap, if leads { *side } else { 1 - *side }))
+        .min_by_key(|(gap, side, _)| (*gap, if is_leading(named) { *side } else { 1 - *side }))
         .map(|(_, _, i)| i)
+}
+
+/// Signs of the dollar kind stand before their number.
+fn is_leading(named: &Named<'_>) -> bool {
+    named.sign.ends_with(['$', '£', '¥', '₹', '￥', '＄', '₱', '₩', '₦'])
 }
 
 /// Characters between a number and its currency; `None` if something else is said between them.
@@ -111,8 +126,9 @@ fn gap(between: &str, scaled: bool) -> Option<usize> {
         // `3,5 Mio. €`
         return Some(between.split_whitespace().count());
     }
-    let inner = between
-        .trim_matches([' ', '\u{a0}', '\u{202f}', '\t', '\n', '\r', ':', '-', '.', ',', '*', '–', '—', '\'']);
+    let inner = between.trim_matches([
+        ' ', '\u{a0}', '\u{202f}', '\t', '\n', '\r', ':', '-', '.', ',', '*', '–', '—', '\'', '$', '€', '£',
+    ]);
     (inner.is_empty() && between.chars().count() <= 6).then(|| between.chars().count())
 }
 
@@ -175,6 +191,8 @@ mod tests {
             ("12.50", 12.5, None),
             ("1 299 kr", 1299.0, Some("SEK")),
             ("1299:50 kr", 1299.5, Some("SEK")),
+            ("19€99", 19.99, Some("EUR")),
+            ("12.50 $ CAD", 12.5, Some("CAD")),
             ("AU $12.99", 12.99, Some("AUD")),
             ("R 1 299.00", 1299.0, Some("ZAR")),
             ("R2 figure 5 €", 5.0, Some("EUR")),

@@ -74,6 +74,8 @@ fn named(tokens: &[Token], tongue: &Tongue) -> Option<(NaiveDate, Used)> {
         let spaced = |at: Option<usize>| {
             at.is_some_and(|at| tokens[name.end..at].iter().any(|t| is_range(t) && !t.tight))
         };
+        // `Dec 5, '14`
+        let quoted = |at: Option<usize>| at.is_some_and(|at| tokens[at - 1].is_mark(&['\'']));
         let get = |at: Option<usize>, digits| at.and_then(|at| tokens[at].number(digits));
         let (day, year, from, to) = if let (Some(day), Some(year)) = (get(left, 1..=2), get(right, 4..=4)) {
             (day, year, left?, right?)
@@ -86,6 +88,10 @@ fn named(tokens: &[Token], tongue: &Tongue) -> Option<(NaiveDate, Used)> {
         } else if let (Some(day), Some(yy)) = (get(left, 1..=2), get(right, 2..=2).filter(|_| !spaced(right)))
         {
             (day, century(yy), left?, right?)
+        } else if let (Some(day), Some(yy)) =
+            (get(right, 1..=2), get(second, 2..=2).filter(|_| quoted(second)))
+        {
+            (day, century(yy), name.start, second?)
         } else if let (Some(day), Some(year)) = (get(right, 1..=2), year_behind_clock(tokens, right, tongue))
         {
             (day, year, name.start, right?)

@@ -46,7 +46,8 @@ const DAYS: &[(i64, &str)] = &[
 ];
 
 /// Words in front of a span that put it before now.
-const BEFORE: &str = "vor|il y a|hace|há|ha|πριν|преди|пре|prije|pre|před|pred|acum|منذ|قبل|לפני|fa|fai|för|for|prieš|pirms|duela";
+const BEFORE: &str =
+    "vor|il y a|hace|há|πριν|преди|пре|prije|pre|před|pred|acum|منذ|قبل|לפני|fa|fai|prieš|pirms|duela";
 
 /// Words behind a span that do.
 const BEHIND: &str = "ago|earlier|back|fa|atrás|geleden|temu|назад|тому|таму|önce|evvel|sedan|siden|sitten|ezelőtt|lalu|yang|trước|\

@@ -214,6 +214,13 @@ fn is_foreign(word: &str) -> bool {
     if !word.is_ascii() {
         return !word.chars().any(east) && word.chars().count() > 1;
     }
+    // What stands around dates and is not English.
+    const AROUND: &str = "um|uhr|vom|der|den|alle|ore|las|los|el|del|il|le|du|klo|kl|em|dne|dnia|godz|om|op|pukul|jam|saat|\
+        tarihinde|hodin|ora|dal|desde|hasta|publicado|actualizado|atualizado|publicada|pubblicato|aggiornato|aktualisiert|\
+        geplaatst|bijgewerkt|opublikowano|dodano|publikovano|objavljeno|yayinlanma|diterbitkan";
+    if AROUND.split('|').any(|w| w == word) {
+        return true;
+    }
     let entries = WORDS.known.get(word).map(Vec::as_slice).unwrap_or_default();
     let first = |e: &Entry| matches!(WORDS.tongues.get(e.tongue), Some(&"en"));
     word.len() > 2 && !entries.is_empty() && !entries.iter().any(first)
