@@ -211,7 +211,15 @@ pub(crate) enum Kind {
     Object(Arc<[Field]>),
 }
 
-/// Types without parts.
+/// Types without parts. A value that does not fit its type is none.
+///
+/// Numbers: `number` (`1,234.5`), `integer`, `price` (in units of the currency), `rating` (on its own scale),
+/// `best_rating` (that scale's end), `duration` (seconds), `minutes` (whole ones), `grams`, `metres`, `litres`.
+/// Words: `boolean`, `currency` (ISO 4217), `currency_sign` (as written), `availability` and `condition` (schema.org's).
+/// Moments, ISO 8601: `date`, `datetime` (with a time and an offset where they were said).
+/// Addresses: `url` and `image` (absolute), `email`, `phone` (E.164 if the number names its country).
+/// Trails: `breadcrumbs` (objects of name and url, as shown), `categories` (names, without the site's first page).
+/// Texts: `text`, `html`, `markdown`, `json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scalar {
     Text,
@@ -222,10 +230,22 @@ pub(crate) enum Scalar {
     Boolean,
     Price,
     Currency,
+    CurrencySign,
     Rating,
+    BestRating,
     Availability,
+    Condition,
     Date,
     Datetime,
+    Duration,
+    Minutes,
+    Grams,
+    Metres,
+    Litres,
+    Phone,
+    Email,
+    Breadcrumbs,
+    Categories,
     Url,
     Image,
     Json,
@@ -241,10 +261,22 @@ impl Scalar {
         ("boolean", Self::Boolean),
         ("price", Self::Price),
         ("currency", Self::Currency),
+        ("currency_sign", Self::CurrencySign),
         ("rating", Self::Rating),
+        ("best_rating", Self::BestRating),
         ("availability", Self::Availability),
+        ("condition", Self::Condition),
         ("date", Self::Date),
         ("datetime", Self::Datetime),
+        ("duration", Self::Duration),
+        ("minutes", Self::Minutes),
+        ("grams", Self::Grams),
+        ("metres", Self::Metres),
+        ("litres", Self::Litres),
+        ("phone", Self::Phone),
+        ("email", Self::Email),
+        ("breadcrumbs", Self::Breadcrumbs),
+        ("categories", Self::Categories),
         ("url", Self::Url),
         ("image", Self::Image),
         ("json", Self::Json),

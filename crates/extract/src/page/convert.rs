@@ -5,7 +5,7 @@ use super::parts::Reader;
 use crate::limit;
 use crate::spec::{Field, Scalar};
 use crate::value::number::Lone;
-use crate::value::{date, image, number, price, text, url as address, word};
+use crate::value::{date, image, number, price, rating, text, url as address, word};
 use html::Node;
 use serde_json::{Number, Value};
 use std::borrow::Cow;
@@ -43,7 +43,8 @@ impl<'p> Reader<'p> {
                 Ok(Value::String(url.into()))
             }
             Scalar::Number => self.number(&raw, "a number"),
-            Scalar::Rating => self.rating(&raw),
+            Scalar::Rating => self.rating(&raw, |r| Some(r.value), "a rating"),
+            Scalar::BestRating => self.rating(&raw, |r| r.best, "a rating with its scale"),
             Scalar::Integer => match self.number(&raw, "an integer")? {
                 Value::Number(n) => whole(&n).ok_or_else(|| misfit("an integer", &n.to_string())),
                 _ => Err(Not::Empty),
@@ -59,6 +60,17 @@ impl<'p> Reader<'p> {
                 let known = word::availability(&text).ok_or_else(|| misfit("an availability", &text))?;
                 Ok(Value::String(known.to_owned()))
             }
+            Scalar::CurrencySign
+            | Scalar::Condition
+            | Scalar::Duration
+            | Scalar::Minutes
+            | Scalar::Grams
+            | Scalar::Metres
+            | Scalar::Litres
+            | Scalar::Phone
+            | Scalar::Email
+            | Scalar::Breadcrumbs
+            | Scalar::Categories => self.special(scalar, &raw),
             Scalar::Boolean => {
                 // Of JSON's own booleans the text is one of the words.
                 let text = self.short(&raw)?;
@@ -116,7 +128,7 @@ impl<'p> Reader<'p> {
     }
 
     /// A short text: numbers, dates and words have no use for more.
-    fn short(&self, raw: &Raw<'p>) -> Result<String, Not> {
+    pub(crate) fn short(&self, raw: &Raw<'p>) -> Result<String, Not> {
         let text = match raw {
             Raw::Node(node) => machine_text(*node).map_or_else(|| self.node_text(*node), str::to_owned),
             raw => self.text_of(raw).ok_or(Not::Empty)?.into_owned(),
@@ -134,20 +146,23 @@ impl<'p> Reader<'p> {
         value.and_then(to_json).ok_or_else(|| misfit(what, &text))
     }
 
-    fn rating(&self, raw: &Raw<'p>) -> Result<Value, Not> {
+    fn rating(
+        &self,
+        raw: &Raw<'p>,
+        part: fn(rating::Rating) -> Option<f64>,
+        what: &str,
+    ) -> Result<Value, Not> {
+        // Structured data names the value and its scale apart.
         if let Raw::Json(Value::Number(n)) = raw {
             return Ok(Value::Number(n.clone()));
         }
         // Stars are often told only to those who cannot see them.
-        if let Raw::Node(node) = raw
-            && machine_text(*node).is_none()
-            && let Some(value) =
-                ["aria-label", "title", "data-rating"].iter().find_map(|a| word::rating(node.attr(a)?))
-        {
-            return to_json(value).ok_or(Not::Empty);
+        if let Raw::Node(node) = raw {
+            let read = rating::of_node(*node).and_then(part).and_then(to_json);
+            return read.ok_or_else(|| misfit(what, &self.node_text(*node)));
         }
         let text = self.short(raw)?;
-        word::rating(&text).and_then(to_json).ok_or_else(|| misfit("a rating", &text))
+        rating::parse(&text).and_then(part).and_then(to_json).ok_or_else(|| misfit(what, &text))
     }
 
     fn price(&self, raw: &Raw<'p>) -> Result<Value, Not> {
@@ -177,7 +192,8 @@ impl<'p> Reader<'p> {
 
     fn date(&self, scalar: Scalar, raw: &Raw<'p>, field: &Field) -> Result<Value, Not> {
         let text = self.short(raw)?;
-        let how = date::Reading { day_first: field.day_first, now: self.parts.page.fetched_at };
+        let language = self.head().language_tag();
+        let how = date::Reading { day_first: field.day_first, now: self.parts.page.fetched_at, language };
         let moment = date::parse(&text, how).ok_or_else(|| misfit("a date", &text))?;
         Ok(Value::String(if scalar == Scalar::Date { moment.date_text() } else { moment.datetime_text() }))
     }
@@ -188,7 +204,12 @@ impl<'p> Reader<'p> {
         address::page(self.base(), &reference)
     }
 
-    fn reference<'r>(&self, raw: &'r Raw<'p>, attrs: &[&str], keys: &[&str]) -> Result<Cow<'r, str>, Not> {
+    pub(crate) fn reference<'r>(
+        &self,
+        raw: &'r Raw<'p>,
+        attrs: &[&str],
+        keys: &[&str],
+    ) -> Result<Cow<'r, str>, Not> {
         let found = match raw {
             Raw::Node(node) => match attrs.iter().find_map(|a| node.attr(a)) {
                 Some(value) => Some(Cow::Borrowed(value.trim())),
@@ -203,15 +224,24 @@ impl<'p> Reader<'p> {
 
     fn image<'r>(&self, raw: &'r Raw<'p>) -> Result<Cow<'r, str>, Not> {
         if let Raw::Node(node) = raw {
-            let own = image::source(|name| node.attr(name));
+            let own = image::best(|name| node.attr(name));
             let inner = || {
                 node.descendants()
-                    .filter(|n| n.name() == "img")
-                    .find_map(|n| image::source(|name| n.attr(name)))
+                    .filter(|n| shows_a_picture(*n))
+                    .find_map(|n| image::best(|name| n.attr(name)))
             };
             return own.or_else(inner).map(|s| Cow::Borrowed(s.trim())).ok_or(Not::Empty);
         }
         self.reference(raw, &[], &["url", "contentUrl", "@id"])
+    }
+}
+
+/// An image, or one of the choices of a `picture`.
+fn shows_a_picture(node: Node<'_>) -> bool {
+    match node.name() {
+        "img" => true,
+        "source" => node.parent().is_some_and(|p| p.name() == "picture"),
+        _ => false,
     }
 }
 
@@ -243,7 +273,7 @@ fn plain(text: &str) -> Option<f64> {
     if fits { text.parse::<f64>().ok().filter(|n| n.is_finite()) } else { None }
 }
 
-fn to_json(value: f64) -> Option<Value> {
+pub(crate) fn to_json(value: f64) -> Option<Value> {
     // A whole number is written without a point.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and within 2^53")]
@@ -260,6 +290,6 @@ fn whole(n: &Number) -> Option<Value> {
     n.as_f64().filter(|f| f.fract() == 0.0).and_then(to_json)
 }
 
-fn misfit(what: &str, text: &str) -> Not {
+pub(crate) fn misfit(what: &str, text: &str) -> Not {
     Not::Fits(format!("`{}` is not {what}", text::head(&text::one_line(text), 60)))
 }

@@ -7,5 +7,6 @@ mod convert;
 mod look;
 mod parts;
 mod record;
+mod special;
 
 pub(crate) use parts::{Parts, Reader, Scope};
