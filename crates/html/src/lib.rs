@@ -1,4 +1,4 @@
-//! Bytes → tree → selection: decoding, the HTML tree, and CSS selectors over it.
+//! Bytes → tree → selection: decoding, the HTML tree, and CSS selectors and XPath over it.
 //!
 //! Owns: the encoding sniffed from bytes, the tree (an immutable arena in document order), its text and serialisation,
 //! and selectors. Must not know: I/O, async, what a record is.
@@ -16,7 +16,9 @@ mod serialize;
 mod text;
 mod token;
 mod tree;
+mod xpath;
 
 pub use decode::decode;
 pub use select::{Selector, SelectorError};
 pub use tree::{Document, Node};
+pub use xpath::{Exhausted, Found, Value, Work, XPath, XPathError};

@@ -13,7 +13,7 @@ mod tests;
 
 use crate::tree::Node;
 use ast::{Combinator, Complex};
-pub(crate) use index::{Filters, Ranks};
+pub(crate) use index::{Filters, Ranks, classes};
 use matching::Matcher;
 
 /// A selector that could not be read, and where.
