@@ -21,6 +21,20 @@ fn main() {
     let wanted: Vec<String> = args.collect();
     let Some(set) = suites::set() else { return };
     std::fs::create_dir_all(&out).unwrap();
+    if wanted.first().is_some_and(|w| w == "learn") {
+        for suite in ["content", "news", "markdown"] {
+            let mut names = Vec::new();
+            let mut file = std::io::BufWriter::new(std::fs::File::create(Path::new(&out).join(format!("{suite}.rows.jsonl"))).unwrap());
+            for page in suites::pages(&set, suite) {
+                let doc = Document::parse_bytes(&page.body, Some(&page.content_type));
+                let (n, rows) = extract::learning_rows(&doc);
+                if !n.is_empty() { names = n; }
+                writeln!(file, "{}", json!({"id": page.id, "url": page.url, "rows": rows})).unwrap();
+            }
+            std::fs::write(Path::new(&out).join("names.json"), json!(names).to_string()).unwrap();
+        }
+        return;
+    }
     let all: [(&str, fn(&Saved, &Document) -> Value); 4] =
         [("content", content), ("news", news), ("markdown", markdown), ("pagination", pagination)];
     for (suite, predict) in all {
