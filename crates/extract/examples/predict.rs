@@ -24,12 +24,16 @@ fn main() {
     if wanted.first().is_some_and(|w| w == "learn") {
         for suite in ["content", "news", "markdown"] {
             let mut names = Vec::new();
-            let mut file = std::io::BufWriter::new(std::fs::File::create(Path::new(&out).join(format!("{suite}.rows.jsonl"))).unwrap());
+            let mut file = std::io::BufWriter::new(
+                std::fs::File::create(Path::new(&out).join(format!("{suite}.rows.jsonl"))).unwrap(),
+            );
             for page in suites::pages(&set, suite) {
                 let doc = Document::parse_bytes(&page.body, Some(&page.content_type));
                 let (n, rows) = extract::learning_rows(&doc);
-                if !n.is_empty() { names = n; }
-                writeln!(file, "{}", json!({"id": page.id, "url": page.url, "rows": rows})).unwrap();
+                if !n.is_empty() {
+                    names = n;
+                }
+                writeln!(file, "{}", json!({"id": page.id, "url": page.url, "rows": rows.iter().map(|r| json!({"text": r.text, "features": r.features, "groups": r.groups.map(|g| g % (1 << 50))})).collect::<Vec<_>>()})).unwrap();
             }
             std::fs::write(Path::new(&out).join("names.json"), json!(names).to_string()).unwrap();
         }
@@ -72,15 +76,15 @@ fn main() {
 }
 
 fn content(_: &Saved, doc: &Document) -> Value {
-    json!({"main_content": extract::main_content(doc).visible_text()})
+    json!({"main_content": extract::main_content(doc).text()})
 }
 
 fn news(_: &Saved, doc: &Document) -> Value {
-    json!({"body": extract::main_content(doc).visible_text()})
+    json!({"body": extract::main_content(doc).text()})
 }
 
 fn markdown(page: &Saved, doc: &Document) -> Value {
-    json!({"markdown": extract::markdown(extract::main_content(doc), &page.url)})
+    json!({"markdown": extract::main_content(doc).markdown(&page.url)})
 }
 
 fn pagination(_: &Saved, doc: &Document) -> Value {

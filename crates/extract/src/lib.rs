@@ -23,7 +23,7 @@ pub mod value;
 mod walk;
 
 pub use cases::{Case, CaseError, CaseResult, run_cases};
-pub use content::{learning_rows, main_content};
+pub use content::{LearningRow, MainContent, learning_rows, main_content};
 pub use jsonpath::{JsonPath, JsonPathError};
 pub use markdown::markdown;
 pub use scraper::Scraper;

@@ -13,6 +13,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use crate::content::is_block;
 use block::Blocks;
 use html::Node;
 use line::{Line, Mark};
@@ -25,7 +26,13 @@ const MAX_URL: usize = 8 << 10;
 /// Converts `scope` with what is below it. `base` resolves relative addresses. No white space at either end; `""` when
 /// nothing is visible.
 pub fn markdown(scope: Node<'_>, base: &Url) -> String {
+    markdown_of(scope, base, &|node| !node.is_hidden())
+}
+
+/// The same of what `shows` says is a part of it; asked of the elements and texts below `scope`.
+pub(crate) fn markdown_of(scope: Node<'_>, base: &Url, shows: &dyn Fn(Node<'_>) -> bool) -> String {
     let mut writer = Writer {
+        shows,
         base,
         blocks: Blocks::default(),
         line: Line::default(),
@@ -71,6 +78,7 @@ enum Open {
 }
 
 struct Writer<'d, 'b> {
+    shows: &'b dyn Fn(Node<'_>) -> bool,
     base: &'b Url,
     blocks: Blocks,
     /// The text of the block being gathered.
@@ -86,6 +94,9 @@ impl<'d> Writer<'d, '_> {
     /// Begins a node; true to go on with its children, after which `leave` follows.
     fn enter(&mut self, node: Node<'d>, is_scope: bool) -> bool {
         if let Some(text) = node.text_node() {
+            if !is_scope && !text.trim().is_empty() && !(self.shows)(node) {
+                return false;
+            }
             self.line.text(text, self.table.is_some());
             return false;
         }
@@ -93,7 +104,7 @@ impl<'d> Writer<'d, '_> {
         if name.is_empty() {
             return true;
         }
-        if !is_scope && (node.is_hidden() || is_decoration(node)) {
+        if !is_scope && (!(self.shows)(node) || is_decoration(node)) {
             return false;
         }
         match name {
@@ -368,54 +379,6 @@ fn language<'a>(pre: Node<'a>) -> Option<&'a str> {
 /// their whole body so while a dialogue is open.
 fn is_decoration(node: Node<'_>) -> bool {
     matches!(node.name(), "a" | "span" | "i" | "em" | "sup") && node.attr("aria-hidden") == Some("true")
-}
-
-fn is_block(name: &str) -> bool {
-    matches!(
-        name,
-        "address"
-            | "article"
-            | "aside"
-            | "blockquote"
-            | "body"
-            | "caption"
-            | "center"
-            | "dd"
-            | "details"
-            | "dialog"
-            | "dir"
-            | "div"
-            | "dl"
-            | "dt"
-            | "fieldset"
-            | "figcaption"
-            | "figure"
-            | "footer"
-            | "form"
-            | "h1"
-            | "h2"
-            | "h3"
-            | "h4"
-            | "h5"
-            | "h6"
-            | "header"
-            | "hgroup"
-            | "html"
-            | "legend"
-            | "li"
-            | "main"
-            | "menu"
-            | "nav"
-            | "ol"
-            | "p"
-            | "search"
-            | "section"
-            | "summary"
-            | "tbody"
-            | "tfoot"
-            | "thead"
-            | "ul"
-    )
 }
 
 fn collapse(text: &str) -> String {

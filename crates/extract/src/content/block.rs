@@ -238,7 +238,6 @@ fn is_read(name: &str) -> bool {
         "script"
             | "style"
             | "template"
-            | "noscript"
             | "head"
             | "iframe"
             | "object"

@@ -4,6 +4,7 @@
 //! Each block costs a bounded number of steps.
 
 use super::block::{Block, Blocks, Sum};
+use super::context::Groups;
 use super::hint::{self, Hints};
 use super::phrase::{self, Phrase};
 use std::collections::HashMap;
@@ -51,6 +52,9 @@ pub(super) struct Features<'b, 'd> {
     under: Vec<Option<u32>>,
     mains: bool,
     articles: u32,
+    /// What the page's only `<main>` or `<article>` is, else the deepest element with most of the text.
+    marked: usize,
+    dense: usize,
 }
 
 const FAR: u32 = 99;
@@ -104,12 +108,32 @@ impl<'b, 'd> Features<'b, 'd> {
             prose_ahead[n] = ahead;
             ahead = if list[n].is_prose() { 1 } else { (ahead + 1).min(FAR) };
         }
-        let names = blocks.root.descendants();
-        let (mut mains, mut articles) = (false, 0);
-        for node in names {
-            mains |= node.name() == "main";
-            articles += u32::from(node.name() == "article");
+        let (mut mains, mut articles, mut marked) = (false, 0, 0);
+        for (place, name) in blocks.names.iter().enumerate() {
+            let enough = blocks.sums[place].chars >= 200;
+            match *name {
+                "main" => {
+                    mains = true;
+                    if enough {
+                        marked = place;
+                    }
+                }
+                "article" => {
+                    articles += 1;
+                    if articles == 1 && !mains && enough {
+                        marked = place;
+                    }
+                }
+                _ => {}
+            }
         }
+        if articles > 1 && !mains {
+            marked = 0;
+        }
+        let plain =
+            |place: usize| blocks.sums[place].chars - blocks.sums[place].linked.min(blocks.sums[place].chars);
+        let least = share(0.7, plain(0));
+        let dense = (0..blocks.sums.len()).rev().find(|p| num(plain(*p)) >= least).unwrap_or(0);
         Self {
             third: outermost(blocks, share(0.35, total.chars)),
             tenth: outermost(blocks, share(0.1, total.chars)),
@@ -131,6 +155,8 @@ impl<'b, 'd> Features<'b, 'd> {
             under,
             mains,
             articles,
+            marked,
+            dense,
         }
     }
 
@@ -189,6 +215,7 @@ impl<'b, 'd> Features<'b, 'd> {
             "link",
             "button",
             "says_body",
+            "noscript",
         ];
         for (bit, name) in NAMES.iter().enumerate() {
             put(name, flag(block.hints & (1 << bit) != 0));
@@ -216,6 +243,13 @@ impl<'b, 'd> Features<'b, 'd> {
         let inside = |outer: usize| self.within(block.owner, outer);
         put("in_half", flag(inside(self.half)));
         put("in_most", flag(inside(self.most)));
+        put("in_marked", flag(self.marked > 0 && inside(self.marked)));
+        put("out_marked", flag(self.marked > 0 && !inside(self.marked)));
+        put("marked_share", ratio(self.blocks.sums[self.marked].chars, self.total.chars));
+        put("in_dense", flag(inside(self.dense)));
+        let article = block.hints & hint::ARTICLE != 0;
+        put("only_article", flag(article && self.articles == 1));
+        put("one_of_articles", flag(article && self.articles > 1));
         put("half_share", ratio(self.blocks.sums[self.half].chars, self.total.chars));
         put("half_links", ratio(self.blocks.sums[self.half].linked, self.blocks.sums[self.half].chars));
         let kin = self.shapes.get(&kin(self.blocks, block)).copied().unwrap_or_default();
@@ -267,6 +301,25 @@ impl<'b, 'd> Features<'b, 'd> {
         put("page_listing", flag(self.facts.listing));
     }
 
+    /// Words of a block.
+    pub(super) fn words(&self, n: usize) -> u32 {
+        self.phrases[n].words
+    }
+
+    /// The groups of a block, whose other members tell of it.
+    pub(super) fn groups(&self, n: usize) -> Groups {
+        let block = &self.blocks.list[n];
+        let up = self.up(block.owner);
+        let place = |p: usize| u64::try_from(p).unwrap_or(u64::MAX);
+        [
+            place(up),
+            place(self.up(up)),
+            u64::from(self.third[block.owner]),
+            u64::from(self.tenth[block.owner]),
+            kin(self.blocks, block),
+        ]
+    }
+
     fn sum(&self, place: usize, names: [&'static str; 4], put: &mut impl FnMut(&'static str, f32)) {
         let sum = self.blocks.sums[place];
         put(names[0], ratio(sum.linked, sum.chars));
@@ -297,15 +350,36 @@ impl<'b, 'd> Features<'b, 'd> {
     fn tag(&self, block: &Block) -> f32 {
         let name = self.blocks.names[block.owner];
         let order = [
-            "p", "li", "td", "th", "div", "span", "dd", "dt", "pre", "blockquote", "figcaption", "section", "article",
-            "h1", "h2", "h3", "h4", "h5", "h6",
+            "p",
+            "li",
+            "td",
+            "th",
+            "div",
+            "span",
+            "dd",
+            "dt",
+            "pre",
+            "blockquote",
+            "figcaption",
+            "section",
+            "article",
+            "h1",
+            "h2",
+            "h3",
+            "h4",
+            "h5",
+            "h6",
         ];
         order.iter().position(|n| *n == name).map_or(-1.0, len)
     }
 }
 
-const SAYS_LESS: Hints =
-    hint::SAYS_RELATED | hint::SAYS_COMMENT | hint::SAYS_SIDE | hint::SAYS_FOOTER | hint::SAYS_AD | hint::ASIDE;
+const SAYS_LESS: Hints = hint::SAYS_RELATED
+    | hint::SAYS_COMMENT
+    | hint::SAYS_SIDE
+    | hint::SAYS_FOOTER
+    | hint::SAYS_AD
+    | hint::ASIDE;
 
 /// For each place the outermost element around it that has at most so many characters; itself if none.
 fn outermost(blocks: &Blocks<'_>, most: f32) -> Vec<u32> {

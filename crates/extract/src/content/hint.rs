@@ -35,8 +35,10 @@ pub(super) const HIDDEN: Hints = 1 << 24;
 pub(super) const LINK: Hints = 1 << 25;
 pub(super) const BUTTON: Hints = 1 << 26;
 pub(super) const SAYS_BODY: Hints = 1 << 27;
+/// What a browser without scripts shows: some applications put their whole text there.
+pub(super) const NOSCRIPT: Hints = 1 << 28;
 /// How many bits are used.
-pub(super) const COUNT: usize = 28;
+pub(super) const COUNT: usize = 29;
 
 /// Characters of classes and ids that are read of one element: real ones are short, utility classes say nothing.
 const CLASS_BYTES: usize = 400;
@@ -56,6 +58,7 @@ pub(super) fn of(node: Node<'_>) -> Hints {
         "figure" => FIGURE,
         "a" => LINK,
         "button" | "label" | "option" => BUTTON,
+        "noscript" => return NOSCRIPT,
         "body" | "html" => return 0,
         _ => 0,
     };
@@ -128,28 +131,30 @@ fn word_hint(word: &str) -> Hints {
             SAYS_SHARE
         }
         "related" | "recommended" | "recommendations" | "recommendation" | "recirc" | "recirculation"
-        | "similar" | "suggested" | "suggestions" | "more" | "trending" | "popular" | "outbrain" | "taboola"
-        | "upsell" | "crosssell" | "readmore" | "teaser" | "teasers" | "latest" | "recent" | "next"
-        | "previous" | "prev" | "also" | "viewed" | "jp" | "yarpp" => SAYS_RELATED,
+        | "similar" | "suggested" | "suggestions" | "more" | "trending" | "popular" | "outbrain"
+        | "taboola" | "upsell" | "crosssell" | "readmore" | "teaser" | "teasers" | "latest" | "recent"
+        | "next" | "previous" | "prev" | "also" | "viewed" | "jp" | "yarpp" => SAYS_RELATED,
         "cookie" | "cookies" | "consent" | "gdpr" | "ccpa" | "onetrust" | "popup" | "modal" | "overlay"
         | "dialog" | "lightbox" | "offcanvas" | "drawer" | "tooltip" | "toast" | "notice" | "alert"
         | "notification" | "paywall" | "interstitial" => SAYS_POPUP,
         "ad" | "ads" | "adslot" | "advert" | "advertisement" | "adsense" | "sponsor" | "sponsored"
-        | "sponsors" | "promo" | "promos" | "promotion" | "dfp" | "gpt" | "affiliate" | "marketing" | "cta"
-        | "offer" | "shoutbox" => SAYS_AD,
+        | "sponsors" | "promo" | "promos" | "promotion" | "dfp" | "gpt" | "affiliate" | "marketing"
+        | "cta" | "offer" | "shoutbox" => SAYS_AD,
         "meta" | "byline" | "author" | "authors" | "date" | "time" | "timestamp" | "published" | "tags"
         | "tag" | "taglist" | "category" | "categories" | "topics" | "info" | "bio" | "avatar" | "credit"
         | "credits" | "caption" | "dateline" | "kicker" | "eyebrow" | "vote" | "votes" | "views"
         | "signature" | "sig" | "userinfo" | "profile" => SAYS_META,
         "content" | "main" | "article" | "story" | "entry" | "page" | "blog" | "primary" | "maincontent"
         | "document" | "markdown" | "prose" | "wysiwyg" | "richtext" | "rte" | "text" | "description"
-        | "details" | "documentation" | "docs" | "copy" | "paragraph" | "lead" | "mw" | "wiki" => SAYS_CONTENT,
+        | "details" | "documentation" | "docs" | "copy" | "paragraph" | "lead" | "mw" | "wiki" => {
+            SAYS_CONTENT
+        }
         "body" | "articlebody" => SAYS_BODY,
-        "item" | "items" | "product" | "products" | "card" | "cards" | "grid" | "tile" | "tiles" | "listing"
-        | "listings" | "results" | "result" | "collection" | "list" | "carousel" | "slider" | "swiper"
-        | "slick" | "gallery" | "price" | "prices" => SAYS_ITEM,
-        "post" | "posts" | "message" | "messages" | "thread" | "topic" | "question" | "answer" | "answers"
-        | "reply" | "forum" | "qa" | "postbody" | "bbcode" | "messagetext" => SAYS_POST,
+        "item" | "items" | "product" | "products" | "card" | "cards" | "grid" | "tile" | "tiles"
+        | "listing" | "listings" | "results" | "result" | "collection" | "list" | "carousel" | "slider"
+        | "swiper" | "slick" | "gallery" | "price" | "prices" => SAYS_ITEM,
+        "post" | "posts" | "message" | "messages" | "thread" | "topic" | "question" | "answer"
+        | "answers" | "reply" | "forum" | "qa" | "postbody" | "bbcode" | "messagetext" => SAYS_POST,
         "form" | "login" | "signin" | "signup" | "register" | "subscribe" | "subscription" | "newsletter"
         | "search" | "searchbox" | "input" | "field" | "account" | "cart" | "minicart" | "wishlist"
         | "checkout" | "button" | "buttons" | "btn" | "quantity" | "swatch" | "variant" | "actions"

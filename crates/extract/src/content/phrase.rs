@@ -49,9 +49,7 @@ static ASIDE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     )
 });
 static PRICE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    pattern(
-        r"(?i)([$€£¥₹]|\b(usd|eur|gbp|chf|sek|pln))\s?\d|\d\s?([$€£¥₹]|(usd|eur|gbp|chf|kr|zł)\b)",
-    )
+    pattern(r"(?i)([$€£¥₹]|\b(usd|eur|gbp|chf|sek|pln))\s?\d|\d\s?([$€£¥₹]|(usd|eur|gbp|chf|kr|zł)\b)")
 });
 static DATE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(

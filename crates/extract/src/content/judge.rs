@@ -1,0 +1,111 @@
+//! Which blocks are content: two logistic regressions over their features, then the choice that promises the best F1.
+//!
+//! Must not know: where the weights come from (`learn/content.py`).
+
+use super::block::Blocks;
+use super::context::{Context, Groups};
+use super::feature::{Facts, Features};
+use super::weights::{FIRST, FIRST_BIAS, SECOND, SECOND_BIAS};
+
+/// What one feature counts.
+pub(super) struct Weight {
+    pub(super) name: &'static str,
+    /// Mean and standard deviation where it was learned.
+    pub(super) mean: f32,
+    pub(super) deviation: f32,
+    pub(super) weight: f32,
+}
+
+/// Deviations past which a value counts no more.
+const FAR: f32 = 5.0;
+
+impl Weight {
+    fn of(&self, value: f32) -> f32 {
+        ((value - self.mean) / self.deviation).clamp(-FAR, FAR) * self.weight
+    }
+}
+
+/// For each block whether it is content.
+pub(super) fn judge(blocks: &Blocks<'_>, facts: &Facts) -> Vec<bool> {
+    let features = Features::of(blocks, facts);
+    let count = blocks.list.len();
+    // What the block itself adds to the second sum is taken in the same pass.
+    let (mut said, mut own) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    for n in 0..count {
+        let (mut first, mut second) = (FIRST_BIAS, SECOND_BIAS);
+        let mut at = 0;
+        features.each(n, |name, value| {
+            if let (Some(a), Some(b)) = (FIRST.get(at), SECOND.get(at)) {
+                debug_assert_eq!((name, name), (a.name, b.name));
+                first += a.of(value);
+                second += b.of(value);
+            }
+            at += 1;
+        });
+        said.push(likelihood(first));
+        own.push(second);
+    }
+    let words: Vec<u32> = (0..count).map(|n| features.words(n)).collect();
+    let groups: Vec<Groups> = (0..count).map(|n| features.groups(n)).collect();
+    let context = Context::of(&words, &said, &groups);
+    for (n, sum) in own.iter_mut().enumerate() {
+        let mut weights = SECOND.iter().skip(FIRST.len());
+        context.each(n, |value| {
+            if let Some(weight) = weights.next() {
+                *sum += weight.of(value);
+            }
+        });
+        *sum = likelihood(*sum);
+    }
+    choose(&own, &words)
+}
+
+fn likelihood(sum: f32) -> f32 {
+    1.0 / (1.0 + (-sum).exp())
+}
+
+/// The blocks whose choice has the best expected F1: the likeliest ones, as long as one more does not make it worse.
+fn choose(likely: &[f32], words: &[u32]) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..likely.len()).collect();
+    order.sort_by(|a, b| likely[*b].total_cmp(&likely[*a]).then(a.cmp(b)));
+    let right = |n: usize| f64::from(likely[n]) * f64::from(words[n]);
+    let expected: f64 = order.iter().map(|n| right(*n)).sum();
+    let (mut kept, mut hit, mut best, mut best_len) = (0.0, 0.0, 0.0, 0);
+    for (at, &n) in order.iter().enumerate() {
+        kept += f64::from(words[n]);
+        hit += right(n);
+        let f1 = 2.0 * hit / (kept + expected + 1e-9);
+        if f1 > best {
+            (best, best_len) = (f1, at + 1);
+        }
+    }
+    let mut out = vec![false; likely.len()];
+    order[..best_len].iter().for_each(|n| out[*n] = true);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::context;
+    use super::*;
+
+    #[test]
+    fn the_choice_is_the_likely_part() {
+        assert_eq!(choose(&[0.9, 0.1, 0.8], &[10, 10, 10]), [true, false, true]);
+        assert_eq!(choose(&[0.2, 0.15], &[10, 10]), [true, true]);
+        assert_eq!(choose(&[], &[]), [false; 0]);
+    }
+
+    #[test]
+    fn weights_and_features_have_one_order() {
+        let doc = html::Document::parse("<p>text");
+        let blocks = Blocks::of(doc.root());
+        let facts = Facts::default();
+        let mut names = Vec::new();
+        Features::of(&blocks, &facts).each(0, |name, _| names.push(name));
+        let of = |weights: &[Weight]| weights.iter().map(|w| w.name).collect::<Vec<_>>();
+        assert_eq!(of(FIRST), names);
+        names.extend(context::NAMES);
+        assert_eq!(of(SECOND), names);
+    }
+}
