@@ -40,7 +40,7 @@ fn main() {
         return;
     }
     let all: [(&str, fn(&Saved, &Document) -> Value); 4] =
-        [("content", content), ("news", news), ("markdown", markdown), ("pagination", pagination)];
+        [("content", content), ("news", article), ("markdown", markdown), ("pagination", pagination)];
     for (suite, predict) in all {
         if !wanted.is_empty() && !wanted.iter().any(|w| w == suite) {
             continue;
@@ -75,20 +75,36 @@ fn main() {
     }
 }
 
-fn content(_: &Saved, doc: &Document) -> Value {
-    json!({"main_content": extract::main_content(doc).text()})
+fn article(page: &Saved, doc: &Document) -> Value {
+    let now = model::Timestamp::parse("2026-06-01T00:00:00Z").unwrap();
+    let article = extract::article(doc, &page.url, now);
+    json!({
+        "title": article.title,
+        "authors": article.authors,
+        "published": article.published.map(|m| m.datetime_text()),
+        "topics": article.topics,
+        "cover_image": article.cover_image,
+        "body": article.body,
+    })
 }
 
-fn news(_: &Saved, doc: &Document) -> Value {
-    json!({"body": extract::main_content(doc).text()})
+fn content(page: &Saved, doc: &Document) -> Value {
+    let mut record = article(page, doc);
+    record["main_content"] = extract::main_content(doc).text().into();
+    record
 }
 
 fn markdown(page: &Saved, doc: &Document) -> Value {
     json!({"markdown": extract::main_content(doc).markdown(&page.url)})
 }
 
-fn pagination(_: &Saved, doc: &Document) -> Value {
-    let rel = html::Selector::parse("[rel~=next]").unwrap();
-    let next = rel.first(doc.root()).and_then(|n| n.attr("href"));
-    json!({"next": next})
+fn pagination(page: &Saved, doc: &Document) -> Value {
+    let found = extract::pagination(doc, &page.url);
+    json!({
+        "next": found.next,
+        "prev": found.prev,
+        "first": found.first,
+        "last": found.last,
+        "pages": found.pages,
+    })
 }

@@ -2,10 +2,12 @@
 //!
 //! Must not know: where the weights come from (`learn/content.py`).
 
-use super::block::Blocks;
+use super::block::{Block, Blocks};
 use super::context::{Context, Groups};
 use super::feature::{Facts, Features};
+use super::hint::{self, Hints};
 use super::weights::{FIRST, FIRST_BIAS, SECOND, SECOND_BIAS};
+use std::collections::HashMap;
 
 /// What one feature counts.
 pub(super) struct Weight {
@@ -25,8 +27,19 @@ impl Weight {
     }
 }
 
+/// What becomes of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Not a part of the content.
+    Dropped,
+    /// The caption of a picture in the content: goes with the picture, and is no part of the text.
+    Caption,
+    /// Content.
+    Kept,
+}
+
 /// For each block whether it is content.
-pub(super) fn judge(blocks: &Blocks<'_>, facts: &Facts) -> Vec<bool> {
+pub(super) fn judge(blocks: &Blocks<'_>, facts: &Facts) -> Vec<Verdict> {
     let features = Features::of(blocks, facts);
     let count = blocks.list.len();
     // What the block itself adds to the second sum is taken in the same pass.
@@ -57,7 +70,93 @@ pub(super) fn judge(blocks: &Blocks<'_>, facts: &Facts) -> Vec<bool> {
         });
         *sum = likelihood(*sum);
     }
-    choose(&own, &words)
+    let mut keep = choose(&own, &words);
+    join(blocks, &words, &mut keep);
+    (0..count).map(|n| verdict(blocks, &keep, n)).collect()
+}
+
+fn verdict(blocks: &Blocks<'_>, keep: &[bool], n: usize) -> Verdict {
+    let block = &blocks.list[n];
+    let beside = n > 0 && keep[n - 1] || keep.get(n + 1).is_some_and(|k| *k);
+    if keep[n] {
+        Verdict::Kept
+    } else if block.hints & hint::FIGURE != 0 && block.hints & BAD == 0 && beside && block.chars < CAPTION {
+        Verdict::Caption
+    } else {
+        Verdict::Dropped
+    }
+}
+
+/// Parts of which nothing is kept that is not content by itself.
+const BAD: Hints = hint::NAV
+    | hint::SAYS_SHARE
+    | hint::SAYS_RELATED
+    | hint::SAYS_AD
+    | hint::SAYS_POPUP
+    | hint::HIDDEN
+    | hint::BUTTON;
+
+/// Share of the words of an element from which all of it is kept.
+const MOST: f64 = 0.8;
+
+/// The same of a table, a list or code.
+const HALF: f64 = 0.5;
+/// Characters of a picture's caption, at most.
+const CAPTION: u32 = 300;
+
+/// What a block is a part of.
+#[derive(Clone, Copy)]
+enum Whole {
+    /// The element around the block's own.
+    Parent,
+    /// The innermost table, list or piece of code.
+    Structure,
+}
+
+impl Whole {
+    /// The place of the element; 0 for none.
+    fn of(self, blocks: &Blocks<'_>, block: &Block) -> u32 {
+        match self {
+            Whole::Parent => blocks.parents[block.owner],
+            Whole::Structure => {
+                let mut place = block.owner;
+                for _ in 0..8 {
+                    if matches!(blocks.names[place], "table" | "ul" | "ol" | "dl" | "pre") {
+                        return u32::try_from(place).unwrap_or(0);
+                    }
+                    place = blocks.parents[place] as usize;
+                }
+                0
+            }
+        }
+    }
+}
+
+/// What belongs together stays together: a heading goes with what it heads, and the last pieces of an element with the
+/// rest of it.
+fn join(blocks: &Blocks<'_>, words: &[u32], keep: &mut [bool]) {
+    for (whole, most) in [(Whole::Structure, HALF), (Whole::Parent, MOST)] {
+        let of: Vec<u32> = blocks.list.iter().map(|b| whole.of(blocks, b)).collect();
+        let mut sums: HashMap<u32, (f64, f64)> = HashMap::new();
+        for ((of, words), keep) in of.iter().zip(words).zip(&*keep) {
+            let sum = sums.entry(*of).or_default();
+            sum.1 += f64::from(*words);
+            sum.0 += if *keep { f64::from(*words) } else { 0.0 };
+        }
+        for (n, block) in blocks.list.iter().enumerate() {
+            let sum = sums.get(&of[n]).copied().unwrap_or_default();
+            if of[n] != 0 && sum.0 >= most * sum.1 && block.hints & BAD == 0 {
+                keep[n] = true;
+            }
+        }
+    }
+    let mut ahead = false;
+    for (n, block) in blocks.list.iter().enumerate().rev() {
+        if block.heading > 1 && ahead {
+            keep[n] = true;
+        }
+        ahead = keep[n];
+    }
 }
 
 fn likelihood(sum: f32) -> f32 {

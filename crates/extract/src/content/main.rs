@@ -4,7 +4,8 @@
 //! before or behind it is.
 
 use super::block::{Block, Blocks};
-use super::{body, facts, judge, state, write};
+use super::judge::{Verdict, judge};
+use super::{body, facts, state, write};
 use html::{Document, Node};
 use url::Url;
 
@@ -38,7 +39,7 @@ const NEAR: u8 = 4;
 /// Finds the content of a page.
 pub fn main_content(doc: &Document) -> MainContent<'_> {
     let blocks = Blocks::of(body(doc));
-    let keep = judge::judge(&blocks, &facts(doc));
+    let keep = judge(&blocks, &facts(doc));
     let kept = Kept::of(blocks, &keep);
     let chars: usize = kept.blocks.iter().map(|b| b.text.len()).sum();
     let carried = (chars < LITTLE).then(|| state::text(doc)).flatten().filter(|html| html.len() > 2 * chars);
@@ -72,7 +73,7 @@ impl MainContent<'_> {
 }
 
 impl<'d> Kept<'d> {
-    fn of(blocks: Blocks<'d>, keep: &[bool]) -> Self {
+    fn of(blocks: Blocks<'d>, keep: &[Verdict]) -> Self {
         let root = blocks.root;
         let mut marks = vec![0u8; blocks.sums.len()];
         let (list, names) = (blocks.list, blocks.names);
@@ -82,16 +83,17 @@ impl<'d> Kept<'d> {
                 part.iter_mut().for_each(|m| *m |= bits);
             }
         };
+        let shown: Vec<bool> = keep.iter().map(|v| *v != Verdict::Dropped).collect();
         for (n, block) in list.iter().enumerate() {
-            mark(&mut marks, block.first, block.last, if keep[n] { SEEN | KEPT } else { SEEN });
+            mark(&mut marks, block.first, block.last, if shown[n] { SEEN | KEPT } else { SEEN });
             let next = list.get(n + 1);
             // What stands between two blocks belongs to either.
-            if keep[n] || next.is_some() && keep[n + 1] {
+            if shown[n] || next.is_some() && shown[n + 1] {
                 let end = next.map_or(root.id() + marks.len(), |b| b.first);
                 mark(&mut marks, block.last + 1, end - 1, NEAR);
             }
         }
-        if let Some(first) = list.first().filter(|_| keep[0]) {
+        if let Some(first) = list.first().filter(|_| shown[0]) {
             mark(&mut marks, root.id(), first.first.saturating_sub(1), NEAR);
         }
         for node in root.descendants().rev() {
@@ -103,7 +105,8 @@ impl<'d> Kept<'d> {
                 }
             }
         }
-        let kept: Vec<Block> = list.into_iter().zip(keep).filter(|(_, k)| **k).map(|(b, _)| b).collect();
+        let kept: Vec<Block> =
+            list.into_iter().zip(keep).filter(|(_, v)| **v == Verdict::Kept).map(|(b, _)| b).collect();
         let mut made = Self { root, scope: root, blocks: kept, marks, names, parents: blocks.parents };
         made.scope = made.deepest();
         made
