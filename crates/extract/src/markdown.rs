@@ -14,6 +14,7 @@ mod table;
 mod tests;
 
 use crate::content::is_block;
+use crate::value::image;
 use block::Blocks;
 use html::Node;
 use line::{Line, Mark};
@@ -105,7 +106,7 @@ impl<'d> Writer<'d, '_> {
             return true;
         }
         if !is_scope && (!(self.shows)(node) || is_decoration(node)) {
-            return false;
+            return name == "noscript" && holds_picture(node);
         }
         match name {
             "svg" | "button" | "select" | "textarea" | "progress" | "meter" | "embed" | "map" => false,
@@ -306,7 +307,11 @@ impl<'d> Writer<'d, '_> {
         if tiny("width") || tiny("height") {
             return;
         }
-        let Some(address) = image_source(node).and_then(|src| self.address(src)) else { return };
+        if is_stand_in(node) {
+            return;
+        }
+        let source = image::source(|name| node.attr(name));
+        let Some(address) = source.and_then(|src| self.address(src)) else { return };
         let alt = collapse(node.attr("alt").unwrap_or_default());
         let mut escaped = String::new();
         escape::text(&alt, &mut escaped, self.table.is_some());
@@ -347,17 +352,23 @@ impl<'d> Writer<'d, '_> {
     }
 }
 
-/// The address of an image, past the placeholders of lazy loading.
-fn image_source<'a>(node: Node<'a>) -> Option<&'a str> {
-    let usable = |src: &&str| !src.trim().is_empty() && !src.trim_start().starts_with("data:");
-    let lazy = ["data-src", "data-lazy-src", "data-original", "data-orig-file"];
-    node.attr("src")
-        .filter(usable)
-        .or_else(|| lazy.iter().find_map(|name| node.attr(name).filter(usable)))
-        .or_else(|| {
-            let set = node.attr("srcset").or_else(|| node.attr("data-srcset"))?;
-            set.split_whitespace().next().map(|s| s.trim_end_matches(',')).filter(usable)
-        })
+/// True for a picture that another stands for: a lazy loader's, whose real one is in a `<noscript>` beside it.
+fn is_stand_in(node: Node<'_>) -> bool {
+    let inside = || node.ancestors().take(3).any(|n| n.name() == "noscript");
+    let beside = |n: Node<'_>| n.children().take(20).any(|c| c.name() == "noscript" && holds_picture(c));
+    node.ancestors().take(2).any(beside) && !inside()
+}
+
+/// True for a `<noscript>` with a picture and nothing to read.
+fn holds_picture(noscript: Node<'_>) -> bool {
+    let mut picture = false;
+    for node in noscript.descendants().take(20) {
+        if node.text_node().is_some_and(|t| !t.trim().is_empty()) {
+            return false;
+        }
+        picture |= node.name() == "img" && image::source(|name| node.attr(name)).is_some();
+    }
+    picture
 }
 
 /// The language that a code block's classes name, on itself, its `<code>` or the element around it.

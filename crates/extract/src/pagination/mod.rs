@@ -80,7 +80,12 @@ pub fn pagination(doc: &Document, url: &Url) -> Pagination {
     let series = Series::of(&links, &own);
     let said = |says: Says| best(&links, says, &own, &series);
     let fits = |found: &Url| *found != own;
-    out.next = out.next.filter(|u| fits(u)).or_else(|| said(Says::Next)).or_else(|| series.next.clone());
+    // A last page whose head still names a next one is the last.
+    out.next = out
+        .next
+        .filter(|u| fits(u) && !series.ends)
+        .or_else(|| said(Says::Next))
+        .or_else(|| series.next.clone());
     out.prev = out.prev.filter(|u| fits(u)).or_else(|| said(Says::Prev)).or_else(|| series.prev.clone());
     out.first = said(Says::First);
     out.last = said(Says::Last);

@@ -13,6 +13,8 @@ pub(super) struct Series {
     pub(super) prev: Option<Url>,
     /// Nodes (as ranges of their numbers) that hold the numbers.
     holders: Vec<(usize, usize)>,
+    /// The numbers say that this page is the last.
+    pub(super) ends: bool,
 }
 
 /// Highest page number: longer digits are years' and items' numbers.
@@ -59,6 +61,7 @@ impl Series {
                     .find(|(n, i)| *n == number && links[*i].url != *own)
                     .map(|(_, i)| links[*i].url.clone())
             };
+            made.ends = group.len() > 1 && group.iter().all(|(n, _)| *n <= current);
             made.next = of(current + 1);
             made.prev = current.checked_sub(1).and_then(of);
         }

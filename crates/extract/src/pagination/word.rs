@@ -274,6 +274,18 @@ pub(super) fn rel(rel: &str) -> Option<Says> {
 pub(super) fn of(node: Node<'_>, label: &str) -> (Option<Says>, bool) {
     let around: Vec<Node<'_>> = std::iter::once(node).chain(node.ancestors()).take(5).collect();
     let in_pager = around.iter().any(|n| classes(*n).any(|w| is_pager(&w)));
+    // A calendar's months are no pages of a list, and neither is the whole list on one.
+    let other = |text: &str| {
+        let words = text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+        words.into_iter().any(|w| {
+            matches!(w.as_str(), "month" | "week" | "day" | "year" | "all" | "monat" | "mois" | "mes")
+        })
+    };
+    if [Some(label), node.attr("title"), node.attr("aria-label")].into_iter().flatten().any(other)
+        || node.attr("href").is_some_and(|h| h.ends_with("=all"))
+    {
+        return (None, false);
+    }
     let by_rel = node.attr("rel").and_then(|r| rel(&r.to_ascii_lowercase()));
     let names = [Some(label), node.attr("aria-label"), node.attr("title")];
     let by_word = names.into_iter().flatten().find_map(|l| words(l, in_pager));
@@ -281,7 +293,7 @@ pub(super) fn of(node: Node<'_>, label: &str) -> (Option<Says>, bool) {
         // A number with the class of its arrow is still a number.
         let number = label.chars().all(|c| c.is_ascii_digit()) && !label.is_empty();
         let near = around.iter().take(2).flat_map(|n| classes(*n)).filter_map(|w| class(&w));
-        near.into_iter().next().filter(|_| !number && label.len() < 30)
+        near.into_iter().next().filter(|_| !number && label.chars().count() < 40)
     };
     (by_rel.or(by_word).or_else(by_class), in_pager)
 }
