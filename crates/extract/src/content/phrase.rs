@@ -70,7 +70,7 @@ fn has(pattern: &LazyLock<Option<Regex>>, text: &str) -> bool {
 pub(super) fn of(text: &str) -> Phrase {
     let text = crate::value::text::head(text, MOST_BYTES);
     let mut out = Phrase::default();
-    let mut before = ' ';
+    let (mut before, mut dense) = (' ', 0);
     for c in text.chars() {
         match c {
             '.' | '!' | '?' | '…' | '。' | '！' | '？' | '।' | '؟' => out.stops += 1,
@@ -83,8 +83,10 @@ pub(super) fn of(text: &str) -> Phrase {
             out.words += 1;
             out.upper += u32::from(c.is_uppercase());
         }
+        dense += u32::from(is_dense(c));
         before = c;
     }
+    out.words += dense / 2;
     let end = text.trim_end_matches(['"', '”', '’', '\'', ')', ']', '»']);
     out.ends_as_sentence = end.ends_with(['.', '!', '?', '…', ':', '。', '！', '？', '।', '؟']);
     if text.len() <= 3 * SHORT_BYTES {
@@ -97,6 +99,11 @@ pub(super) fn of(text: &str) -> Phrase {
         out.date = has(&DATE, text);
     }
     out
+}
+
+/// Letters of scripts that part no words: two of them are about one word.
+fn is_dense(c: char) -> bool {
+    matches!(c, '\u{e00}'..='\u{e7f}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{20000}'..='\u{2ffff}')
 }
 
 #[cfg(test)]

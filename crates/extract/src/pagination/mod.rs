@@ -33,6 +33,9 @@ const LINKS: usize = 20_000;
 /// Characters of a link's words.
 const LABEL: usize = 60;
 
+/// A link of this score is believed before the head: its words, its place and its address agree.
+const SURE: i32 = 7;
+
 /// One link.
 struct Link<'p> {
     node: Node<'p>,
@@ -79,23 +82,24 @@ pub fn pagination(doc: &Document, url: &Url) -> Pagination {
     }
     let series = Series::of(&links, &own);
     let said = |says: Says| best(&links, says, &own, &series);
-    let fits = |found: &Url| *found != own;
-    // A last page whose head still names a next one is the last.
-    out.next = out
-        .next
-        .filter(|u| fits(u) && !series.ends)
-        .or_else(|| said(Says::Next))
-        .or_else(|| series.next.clone());
-    out.prev = out.prev.filter(|u| fits(u)).or_else(|| said(Says::Prev)).or_else(|| series.prev.clone());
-    out.first = said(Says::First);
-    out.last = said(Says::Last);
+    let sure = |found: Option<(i32, Url)>| found.filter(|(score, _)| *score >= SURE).map(|(_, url)| url);
+    let any = |found: Option<(i32, Url)>| found.map(|(_, url)| url);
+    // The head names a next page even on the last one of some lists.
+    let head = out.next.take().filter(|_| !series.ends);
+    out.next =
+        sure(said(Says::Next)).or(head).or_else(|| any(said(Says::Next))).or_else(|| series.next.clone());
+    let head = out.prev.take();
+    out.prev =
+        sure(said(Says::Prev)).or(head).or_else(|| any(said(Says::Prev))).or_else(|| series.prev.clone());
+    out.first = any(said(Says::First));
+    out.last = any(said(Says::Last));
     let mut seen = HashSet::new();
     out.pages = series.pages.into_iter().filter(|u| seen.insert(u.clone())).collect();
     out
 }
 
 /// The best link that says so: within a pager, near the numbers, of an address like this page's.
-fn best(links: &[Link<'_>], says: Says, own: &Url, series: &Series) -> Option<Url> {
+fn best(links: &[Link<'_>], says: Says, own: &Url, series: &Series) -> Option<(i32, Url)> {
     let mut best: Option<(i32, &Link<'_>)> = None;
     for link in links.iter().filter(|l| l.says == Some(says) && l.url != *own) {
         let like = series::likeness(&link.url, own);
@@ -111,7 +115,7 @@ fn best(links: &[Link<'_>], says: Says, own: &Url, series: &Series) -> Option<Ur
             best = Some((score, link));
         }
     }
-    best.map(|(_, link)| link.url.clone())
+    best.map(|(score, link)| (score, link.url.clone()))
 }
 
 fn label(node: Node<'_>) -> String {

@@ -283,6 +283,7 @@ pub(super) fn of(node: Node<'_>, label: &str) -> (Option<Says>, bool) {
     };
     if [Some(label), node.attr("title"), node.attr("aria-label")].into_iter().flatten().any(other)
         || node.attr("href").is_some_and(|h| h.ends_with("=all"))
+        || around.iter().any(|n| classes(*n).any(|w| w == "calendar" || w == "carousel"))
     {
         return (None, false);
     }
