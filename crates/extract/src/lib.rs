@@ -7,6 +7,7 @@
 //! `scraper` (what the server calls), `page` (how a page is read), `structured` and `value` (what it is read with).
 #![warn(missing_docs)]
 
+mod article;
 mod cases;
 mod content;
 mod file;
@@ -14,6 +15,7 @@ mod jsonpath;
 pub mod limit;
 mod markdown;
 mod page;
+mod pagination;
 mod schema;
 mod scraper;
 mod spec;
@@ -22,10 +24,12 @@ mod template;
 pub mod value;
 mod walk;
 
+pub use article::{Article, article};
 pub use cases::{Case, CaseError, CaseResult, run_cases};
-pub use content::main_content;
+pub use content::{LearningRow, MainContent, learning_rows, main_content};
 pub use jsonpath::{JsonPath, JsonPathError};
 pub use markdown::markdown;
+pub use pagination::{Pagination, pagination};
 pub use scraper::Scraper;
 pub use spec::{DoorSpec, FieldSpec, InputSpec, InputType};
 

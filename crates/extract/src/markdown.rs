@@ -13,6 +13,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use crate::content::is_block;
+use crate::value::image;
 use block::Blocks;
 use html::Node;
 use line::{Line, Mark};
@@ -25,7 +27,13 @@ const MAX_URL: usize = 8 << 10;
 /// Converts `scope` with what is below it. `base` resolves relative addresses. No white space at either end; `""` when
 /// nothing is visible.
 pub fn markdown(scope: Node<'_>, base: &Url) -> String {
+    markdown_of(scope, base, &|node| !node.is_hidden())
+}
+
+/// The same of what `shows` says is a part of it; asked of the elements and texts below `scope`.
+pub(crate) fn markdown_of(scope: Node<'_>, base: &Url, shows: &dyn Fn(Node<'_>) -> bool) -> String {
     let mut writer = Writer {
+        shows,
         base,
         blocks: Blocks::default(),
         line: Line::default(),
@@ -71,6 +79,7 @@ enum Open {
 }
 
 struct Writer<'d, 'b> {
+    shows: &'b dyn Fn(Node<'_>) -> bool,
     base: &'b Url,
     blocks: Blocks,
     /// The text of the block being gathered.
@@ -86,6 +95,9 @@ impl<'d> Writer<'d, '_> {
     /// Begins a node; true to go on with its children, after which `leave` follows.
     fn enter(&mut self, node: Node<'d>, is_scope: bool) -> bool {
         if let Some(text) = node.text_node() {
+            if !is_scope && !text.trim().is_empty() && !(self.shows)(node) {
+                return false;
+            }
             self.line.text(text, self.table.is_some());
             return false;
         }
@@ -93,8 +105,8 @@ impl<'d> Writer<'d, '_> {
         if name.is_empty() {
             return true;
         }
-        if !is_scope && (node.is_hidden() || is_decoration(node)) {
-            return false;
+        if !is_scope && (!(self.shows)(node) || is_decoration(node)) {
+            return name == "noscript" && holds_picture(node);
         }
         match name {
             "svg" | "button" | "select" | "textarea" | "progress" | "meter" | "embed" | "map" => false,
@@ -295,7 +307,11 @@ impl<'d> Writer<'d, '_> {
         if tiny("width") || tiny("height") {
             return;
         }
-        let Some(address) = image_source(node).and_then(|src| self.address(src)) else { return };
+        if is_stand_in(node) {
+            return;
+        }
+        let source = image::source(|name| node.attr(name));
+        let Some(address) = source.and_then(|src| self.address(src)) else { return };
         let alt = collapse(node.attr("alt").unwrap_or_default());
         let mut escaped = String::new();
         escape::text(&alt, &mut escaped, self.table.is_some());
@@ -336,17 +352,23 @@ impl<'d> Writer<'d, '_> {
     }
 }
 
-/// The address of an image, past the placeholders of lazy loading.
-fn image_source<'a>(node: Node<'a>) -> Option<&'a str> {
-    let usable = |src: &&str| !src.trim().is_empty() && !src.trim_start().starts_with("data:");
-    let lazy = ["data-src", "data-lazy-src", "data-original", "data-orig-file"];
-    node.attr("src")
-        .filter(usable)
-        .or_else(|| lazy.iter().find_map(|name| node.attr(name).filter(usable)))
-        .or_else(|| {
-            let set = node.attr("srcset").or_else(|| node.attr("data-srcset"))?;
-            set.split_whitespace().next().map(|s| s.trim_end_matches(',')).filter(usable)
-        })
+/// True for a picture that another stands for: a lazy loader's, whose real one is in a `<noscript>` beside it.
+fn is_stand_in(node: Node<'_>) -> bool {
+    let inside = || node.ancestors().take(3).any(|n| n.name() == "noscript");
+    let beside = |n: Node<'_>| n.children().take(20).any(|c| c.name() == "noscript" && holds_picture(c));
+    node.ancestors().take(2).any(beside) && !inside()
+}
+
+/// True for a `<noscript>` with a picture and nothing to read.
+fn holds_picture(noscript: Node<'_>) -> bool {
+    let mut picture = false;
+    for node in noscript.descendants().take(20) {
+        if node.text_node().is_some_and(|t| !t.trim().is_empty()) {
+            return false;
+        }
+        picture |= node.name() == "img" && image::source(|name| node.attr(name)).is_some();
+    }
+    picture
 }
 
 /// The language that a code block's classes name, on itself, its `<code>` or the element around it.
@@ -368,54 +390,6 @@ fn language<'a>(pre: Node<'a>) -> Option<&'a str> {
 /// their whole body so while a dialogue is open.
 fn is_decoration(node: Node<'_>) -> bool {
     matches!(node.name(), "a" | "span" | "i" | "em" | "sup") && node.attr("aria-hidden") == Some("true")
-}
-
-fn is_block(name: &str) -> bool {
-    matches!(
-        name,
-        "address"
-            | "article"
-            | "aside"
-            | "blockquote"
-            | "body"
-            | "caption"
-            | "center"
-            | "dd"
-            | "details"
-            | "dialog"
-            | "dir"
-            | "div"
-            | "dl"
-            | "dt"
-            | "fieldset"
-            | "figcaption"
-            | "figure"
-            | "footer"
-            | "form"
-            | "h1"
-            | "h2"
-            | "h3"
-            | "h4"
-            | "h5"
-            | "h6"
-            | "header"
-            | "hgroup"
-            | "html"
-            | "legend"
-            | "li"
-            | "main"
-            | "menu"
-            | "nav"
-            | "ol"
-            | "p"
-            | "search"
-            | "section"
-            | "summary"
-            | "tbody"
-            | "tfoot"
-            | "thead"
-            | "ul"
-    )
 }
 
 fn collapse(text: &str) -> String {

@@ -136,11 +136,11 @@ impl<'p> Reader<'p> {
         };
         match content {
             Content::Markdown => whole(crate::markdown::markdown(self.body(), self.base())),
-            Content::MainMarkdown => whole(crate::markdown::markdown(self.main(), self.base())),
+            Content::MainMarkdown => whole(self.main().markdown(self.base())),
             Content::Text => whole(self.body().visible_text()),
-            Content::MainText => whole(self.main().visible_text()),
+            Content::MainText => whole(self.main().text()),
             Content::Html => whole(self.parts.body.to_owned()),
-            Content::MainHtml => whole(self.main().outer_html()),
+            Content::MainHtml => whole(self.main().html()),
             Content::Links => Some(self.links()),
             Content::Images => Some(self.images()),
             Content::Metadata => Some(self.head().metadata(self.canonical())),
@@ -151,7 +151,7 @@ impl<'p> Reader<'p> {
         }
     }
 
-    fn main(&self) -> Node<'p> {
+    fn main(&self) -> crate::MainContent<'p> {
         crate::content::main_content(self.doc())
     }
 
