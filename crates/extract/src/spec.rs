@@ -199,6 +199,8 @@ pub(crate) struct Field {
     pub(crate) kind: Kind,
     pub(crate) required: bool,
     pub(crate) from: Arc<[Source]>,
+    /// The values of every source, each once; not only those of the first that has any.
+    pub(crate) merge: bool,
     /// `03/04/2026` is 3 April.
     pub(crate) day_first: bool,
 }
@@ -335,6 +337,12 @@ pub(crate) enum Origin {
     Page(PageProperty),
     Header(String),
     Content(Content),
+    Recipe(RecipeProperty),
+    Product(ProductProperty),
+    Article(ArticleProperty),
+    Listing(ListingProperty),
+    /// The results of the site's own search for the input of this name.
+    Search(String),
 }
 
 /// What is taken from an element.
@@ -420,4 +428,87 @@ impl Content {
         ("ld_json", Self::LdJson),
         ("microdata", Self::Microdata),
     ];
+}
+
+/// What is read of a recipe, from its data and from what is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RecipeProperty {
+    Ingredients,
+    Instructions,
+    Yields,
+    PrepMinutes,
+    CookMinutes,
+    TotalMinutes,
+}
+
+impl RecipeProperty {
+    pub(crate) const WORDS: &'static [(&'static str, Self)] = &[
+        ("ingredients", Self::Ingredients),
+        ("instructions", Self::Instructions),
+        ("yields", Self::Yields),
+        ("prep_minutes", Self::PrepMinutes),
+        ("cook_minutes", Self::CookMinutes),
+        ("total_minutes", Self::TotalMinutes),
+    ];
+}
+
+/// What is read of a product, from what is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProductProperty {
+    Price,
+    Currency,
+    Sku,
+    NumberInUrl,
+    Mpn,
+    Gtin,
+    Brand,
+    Availability,
+}
+
+impl ProductProperty {
+    pub(crate) const WORDS: &'static [(&'static str, Self)] = &[
+        ("price", Self::Price),
+        ("currency", Self::Currency),
+        ("sku", Self::Sku),
+        ("number_in_url", Self::NumberInUrl),
+        ("mpn", Self::Mpn),
+        ("gtin", Self::Gtin),
+        ("brand", Self::Brand),
+        ("availability", Self::Availability),
+    ];
+}
+
+/// What is read of an article, from its data and from what is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ArticleProperty {
+    Title,
+    Authors,
+    Published,
+    Topics,
+    CoverImage,
+    Body,
+}
+
+impl ArticleProperty {
+    pub(crate) const WORDS: &'static [(&'static str, Self)] = &[
+        ("title", Self::Title),
+        ("authors", Self::Authors),
+        ("published", Self::Published),
+        ("topics", Self::Topics),
+        ("cover_image", Self::CoverImage),
+        ("body", Self::Body),
+    ];
+}
+
+/// What is found of a listing without selectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ListingProperty {
+    /// Addresses of its items.
+    Links,
+    /// The address of its next page.
+    Next,
+}
+
+impl ListingProperty {
+    pub(crate) const WORDS: &'static [(&'static str, Self)] = &[("links", Self::Links), ("next", Self::Next)];
 }

@@ -49,10 +49,14 @@ fn field(name: &str, item: Item<'_>, file: &Table<'_>, depth: usize) -> Option<(
     let description = table.text("description").unwrap_or_default().to_owned();
     let required = table.boolean("required").unwrap_or(false);
     let day_first = table.boolean("day_first").unwrap_or(false);
+    let merge = table.boolean("merge").unwrap_or(false);
     let from: Arc<[Source]> = sources(&table, "from").into();
     let kind = kind(&table, depth);
+    if merge && !matches!(kind, None | Some(Kind::List(_))) {
+        table.errors.at(table.at, "`merge` belongs to `type = \"list\"`");
+    }
     table.finish();
-    Some((Field { name: name.to_owned(), kind: kind?, required, from, day_first }, description))
+    Some((Field { name: name.to_owned(), kind: kind?, required, from, merge, day_first }, description))
 }
 
 fn kind(table: &Table<'_>, depth: usize) -> Option<Kind> {

@@ -3,7 +3,10 @@
 use super::reader::{Item, Table, pick_word};
 use crate::jsonpath::JsonPath;
 use crate::limit;
-use crate::spec::{Content, ItemPath, Origin, PageProperty, Source, Take, Within};
+use crate::spec::{
+    ArticleProperty, Content, ItemPath, ListingProperty, Origin, PageProperty, ProductProperty,
+    RecipeProperty, Source, Take, Within,
+};
 use regex::{Regex, RegexBuilder};
 
 /// One source or an array of them, tried in order.
@@ -61,6 +64,29 @@ pub(super) fn one(item: Item<'_>, owner: &Table<'_>) -> Option<Source> {
         let content = word.and_then(|w| pick_word(item, "content", w, Content::WORDS, table.errors));
         origins.push(("content", content.map(Origin::Content)));
     }
+    if let Some(item) = table.get("recipe") {
+        let word = item.text("`recipe`", table.errors);
+        let property = word.and_then(|w| pick_word(item, "recipe", w, RecipeProperty::WORDS, table.errors));
+        origins.push(("recipe", property.map(Origin::Recipe)));
+    }
+    if let Some(item) = table.get("product") {
+        let word = item.text("`product`", table.errors);
+        let property = word.and_then(|w| pick_word(item, "product", w, ProductProperty::WORDS, table.errors));
+        origins.push(("product", property.map(Origin::Product)));
+    }
+    if let Some(item) = table.get("article") {
+        let word = item.text("`article`", table.errors);
+        let property = word.and_then(|w| pick_word(item, "article", w, ArticleProperty::WORDS, table.errors));
+        origins.push(("article", property.map(Origin::Article)));
+    }
+    if let Some(item) = table.get("listing") {
+        let word = item.text("`listing`", table.errors);
+        let property = word.and_then(|w| pick_word(item, "listing", w, ListingProperty::WORDS, table.errors));
+        origins.push(("listing", property.map(Origin::Listing)));
+    }
+    if let Some(name) = table.text("search") {
+        origins.push(("search", Some(Origin::Search(name.to_owned()))));
+    }
     let all = table.boolean("all").unwrap_or(false);
     let join = table.text("join").map(str::to_owned);
     let split = table.text("split").filter(|s| !s.is_empty()).map(str::to_owned);
@@ -70,7 +96,8 @@ pub(super) fn one(item: Item<'_>, owner: &Table<'_>) -> Option<Source> {
         // A regular expression alone looks in the whole answer.
         0 if had_regex => (Origin::Body(regex?), None),
         0 => {
-            let known = "css, json, json_ld, microdata, meta, regex, const, input, header, page, content";
+            let known = "css, json, json_ld, microdata, meta, regex, const, input, header, page, content, article, \
+                         product, recipe, listing, search";
             table.errors.at(table.at, format!("a source needs one of {known}"));
             return None;
         }

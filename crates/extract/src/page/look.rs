@@ -108,6 +108,11 @@ impl<'p> Reader<'p> {
                 text.map(|t| Raw::Text(Cow::Borrowed(t))).into_iter().collect()
             }
             Origin::Content(content) => self.content(*content).map(Raw::Made).into_iter().collect(),
+            Origin::Product(property) => self.product_says(*property).map(Raw::Made).into_iter().collect(),
+            Origin::Article(property) => self.article_says(*property).map(Raw::Made).into_iter().collect(),
+            Origin::Listing(property) => self.listed(*property, many).into_iter().map(Raw::Made).collect(),
+            Origin::Search(input) => self.search(input).map(Raw::Made).into_iter().collect(),
+            Origin::Recipe(property) => self.recipe_says(*property).map(Raw::Made).into_iter().collect(),
         }
     }
 
@@ -124,7 +129,7 @@ impl<'p> Reader<'p> {
         })
     }
 
-    fn canonical(&self) -> Option<String> {
+    pub(crate) fn canonical(&self) -> Option<String> {
         let href = self.head().canonical?;
         address::resolve(self.base(), href).map(String::from)
     }

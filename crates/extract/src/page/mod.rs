@@ -8,5 +8,6 @@ mod look;
 mod parts;
 mod record;
 mod special;
+mod things;
 
 pub(crate) use parts::{Parts, Reader, Scope};

@@ -1,6 +1,10 @@
 //! The views of one page, each made at most once and only when a field asks for it.
 
+use crate::article::Article;
 use crate::limit;
+use crate::product::Product;
+use crate::recipe::{Recipe, recipe};
+use crate::said::Said;
 use crate::spec::{Format, Within};
 use crate::structured::head::Head;
 use crate::structured::{self, Ids};
@@ -87,6 +91,9 @@ pub(crate) struct Reader<'p> {
     base: OnceCell<Url>,
     ids: OnceCell<Ids<'p>>,
     micro_ids: OnceCell<Ids<'p>>,
+    article: OnceCell<Article>,
+    recipe: OnceCell<Recipe>,
+    product: OnceCell<Product<'p>>,
     budget: Cell<usize>,
     warnings: RefCell<Vec<String>>,
 }
@@ -99,6 +106,9 @@ impl<'p> Reader<'p> {
             base: OnceCell::new(),
             ids: OnceCell::new(),
             micro_ids: OnceCell::new(),
+            article: OnceCell::new(),
+            recipe: OnceCell::new(),
+            product: OnceCell::new(),
             budget: Cell::new(limit::PAGE_BUDGET_BYTES),
             warnings: RefCell::default(),
         }
@@ -191,6 +201,30 @@ impl<'p> Reader<'p> {
             }
         }
         None
+    }
+
+    pub(crate) fn article(&self) -> &Article {
+        let page = self.parts.page;
+        self.article.get_or_init(|| crate::article::article(self.doc(), &page.url, page.fetched_at))
+    }
+
+    pub(crate) fn recipe(&self) -> &Recipe {
+        self.recipe.get_or_init(|| recipe(&self.said()))
+    }
+
+    pub(crate) fn product(&self) -> &Product<'p> {
+        self.product.get_or_init(|| Product::of(self.root()))
+    }
+
+    /// The page with its data, for readers of a kind of thing.
+    pub(crate) fn said(&self) -> Said<'_> {
+        Said {
+            root: self.root(),
+            ld: self.ld(),
+            ld_ids: self.ld_ids(),
+            microdata: self.microdata(),
+            microdata_ids: self.microdata_ids(),
+        }
     }
 
     /// Takes bytes of text from the page's budget; false when it is used up.

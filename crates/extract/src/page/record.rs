@@ -7,6 +7,7 @@ use crate::limit;
 use crate::spec::{Field, Kind, Source};
 use ::url::Url;
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 
 impl<'p> Reader<'p> {
     /// A record with every field, null where nothing fits. `begun` fills what this page does not know.
@@ -53,19 +54,23 @@ impl<'p> Reader<'p> {
                 let raw = self.look(source, scope, false).into_iter().next()?;
                 self.convert(*scalar, raw, field).map_err(&mut note).ok()
             }),
-            Kind::List(of) => field.from.iter().find_map(|source| {
-                let found = self.look(source, scope, true);
-                let list: Vec<Value> = found
-                    .into_iter()
-                    .take(limit::LIST_ITEMS)
-                    .filter_map(|raw| match of.as_ref() {
+            Kind::List(of) => {
+                let mut lists = field.from.iter().map(|source| {
+                    let found = self.look(source, scope, true).into_iter().take(limit::LIST_ITEMS);
+                    let fitting = found.filter_map(|raw| match of.as_ref() {
                         Kind::One(scalar) => self.convert(*scalar, raw, field).map_err(&mut note).ok(),
                         Kind::Object(fields) => self.object(fields, scope_of(raw)?),
                         Kind::List(_) => None,
-                    })
-                    .collect();
+                    });
+                    fitting.collect::<Vec<Value>>()
+                });
+                let list = if field.merge {
+                    each_once(lists)
+                } else {
+                    lists.find(|list| !list.is_empty()).unwrap_or_default()
+                };
                 (!list.is_empty()).then_some(Value::Array(list))
-            }),
+            }
             Kind::Object(fields) if field.from.is_empty() => self.object(fields, scope),
             Kind::Object(fields) => field.from.iter().find_map(|source| {
                 let raw = self.look(source, scope, false).into_iter().next()?;
@@ -107,6 +112,14 @@ impl<'p> Reader<'p> {
         }
         Vec::new()
     }
+}
+
+/// The values of all lists, in order, without repetitions.
+fn each_once(lists: impl Iterator<Item = Vec<Value>>) -> Vec<Value> {
+    let mut seen = HashSet::new();
+    let mut out: Vec<Value> = lists.flatten().filter(|value| seen.insert(value.to_string())).collect();
+    out.truncate(limit::LIST_ITEMS);
+    out
 }
 
 /// A place that fields can be read from.
