@@ -323,6 +323,8 @@ pub(crate) enum Origin {
         selector: Option<html::Selector>,
         take: Take,
     },
+    /// Relative to the page or the row.
+    XPath(html::XPath),
     Json {
         path: JsonPath,
         within: Within,
