@@ -414,6 +414,7 @@ pub(crate) enum Content {
     Metadata,
     LdJson,
     Microdata,
+    OpenGraph,
 }
 
 impl Content {
@@ -429,6 +430,7 @@ impl Content {
         ("metadata", Self::Metadata),
         ("ld_json", Self::LdJson),
         ("microdata", Self::Microdata),
+        ("opengraph", Self::OpenGraph),
     ];
 }
 

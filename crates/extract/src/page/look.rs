@@ -184,9 +184,21 @@ impl<'p> Reader<'p> {
             Content::Links => Some(self.links()),
             Content::Images => Some(self.images()),
             Content::Metadata => Some(self.head().metadata(self.canonical())),
-            Content::LdJson => (!self.ld().is_empty()).then(|| Value::Array(self.ld().to_vec())),
+            Content::LdJson => {
+                let lists = self.ld().iter().flat_map(|value| match value {
+                    Value::Array(list) => list.as_slice(),
+                    one => std::slice::from_ref(one),
+                });
+                let found: Vec<Value> = lists.take(limit::LIST_ITEMS).cloned().collect();
+                (!found.is_empty()).then_some(Value::Array(found))
+            }
+            Content::OpenGraph => {
+                let found = self.head().opengraph();
+                (!found.is_empty()).then_some(Value::Object(found))
+            }
             Content::Microdata => {
-                (!self.microdata().is_empty()).then(|| Value::Array(self.microdata().to_vec()))
+                let items = structured::standard_microdata(self.root(), self.base());
+                (items != json!([])).then_some(items)
             }
         }
     }
