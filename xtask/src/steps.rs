@@ -45,6 +45,11 @@ pub(crate) const ALL: &[Step] = &[
         what: "webhooks, chunks and notifications, over restarts",
         check: clients::deliveries,
     },
+    Step {
+        name: "reload",
+        what: "scraper files that change, break and go while jobs run",
+        check: clients::reload,
+    },
     Step { name: "readme", what: "every curl example of the README, as printed", check: clients::readme },
     Step { name: "demo", what: "the README's first command, to its end", check: clients::demo },
     Step {
@@ -60,8 +65,19 @@ pub(crate) const ALL: &[Step] = &[
 ];
 
 /// The steps that `clients` stands for.
-const CLIENTS: &[&str] =
-    &["raw_http", "sdk", "cli", "schemathesis", "web_bad", "deliveries", "readme", "demo", "crash", "pages"];
+const CLIENTS: &[&str] = &[
+    "raw_http",
+    "sdk",
+    "cli",
+    "schemathesis",
+    "web_bad",
+    "deliveries",
+    "reload",
+    "readme",
+    "demo",
+    "crash",
+    "pages",
+];
 
 /// Runs the steps named, or all; true if none failed.
 pub(crate) fn test(names: &[String]) -> Result<bool> {

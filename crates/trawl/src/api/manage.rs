@@ -130,6 +130,7 @@ pub(super) async fn list(
                 "dataset_size": snapshot.counts.records,
                 "errors": snapshot.counts.errors,
                 "trigger": { "type": snapshot.trigger.origin.kind },
+                "scraper_version": snapshot.trigger.scraper_version,
             })
         })
         .collect();
@@ -163,6 +164,7 @@ pub(super) async fn log(
         "Status": status(snapshot.state),
         "dataset_name": scraper.as_ref().map_or(trigger.scraper.as_str(), |s| s.title()),
         "scraper_name": trigger.scraper,
+        "scraper_version": trigger.scraper_version,
         "Dataset_size": counts.records,
         "Inputs_count": counts.given,
         "Dataset_id": trigger.dataset_id.0,

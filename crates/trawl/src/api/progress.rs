@@ -35,6 +35,8 @@ pub(super) fn projection(snapshot: &Snapshot, now: Timestamp) -> Map<String, Val
         ("status", json!(status(snapshot.state))),
         ("snapshot_id", json!(snapshot.id.as_str())),
         ("dataset_id", json!(snapshot.trigger.dataset_id.0)),
+        // Beyond the documented keys: the version of the scraper's file that the run began with.
+        ("scraper_version", json!(snapshot.trigger.scraper_version)),
     ]);
     let mut put = |key: &str, value: Value| drop(body.insert(key.to_owned(), value));
     let counts = &snapshot.counts;

@@ -166,6 +166,7 @@ impl Worker {
         let mut news = json!({
             "snapshot_id": snapshot.id.as_str(),
             "dataset_id": snapshot.trigger.dataset_id.0,
+            "scraper_version": snapshot.trigger.scraper_version,
             "status": snapshot.state.as_str(),
             "records": snapshot.counts.records,
             "errors": snapshot.counts.errors,
