@@ -37,6 +37,10 @@ pub(crate) fn reload() -> Result<Verdict> {
     script(&tools::python()?, "reload.py", &[])
 }
 
+pub(crate) fn quality() -> Result<Verdict> {
+    script(&tools::python()?, "quality.py", &[])
+}
+
 pub(crate) fn readme() -> Result<Verdict> {
     tools::openssl_and_curl()?;
     script(&tools::python()?, "readme.py", &[])

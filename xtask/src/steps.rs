@@ -50,6 +50,11 @@ pub(crate) const ALL: &[Step] = &[
         what: "scraper files that change, break and go while jobs run",
         check: clients::reload,
     },
+    Step {
+        name: "quality",
+        what: "a site that changes: breakages are told, clean reruns are silent, what fails is held back",
+        check: clients::quality,
+    },
     Step { name: "readme", what: "every curl example of the README, as printed", check: clients::readme },
     Step { name: "demo", what: "the README's first command, to its end", check: clients::demo },
     Step {
@@ -73,6 +78,7 @@ const CLIENTS: &[&str] = &[
     "web_bad",
     "deliveries",
     "reload",
+    "quality",
     "readme",
     "demo",
     "crash",

@@ -139,6 +139,7 @@ impl App {
                 head_timeout: Duration::from_secs(config.api.head_timeout_secs),
                 body_idle_timeout: Duration::from_secs(config.api.body_idle_timeout_secs),
                 shutdown: Duration::from_secs(config.shutdown_secs),
+                quarantine: config.quality.quarantine,
             },
         }
     }

@@ -37,6 +37,15 @@ async fn text(store: &dyn Store, fetcher: &HttpFetcher, catalogue: &Catalogue) -
             for (state, n) in &gauges.deliveries {
                 let _ = writeln!(out, "trawl_deliveries{{state=\"{state}\"}} {n}");
             }
+            head(
+                &mut out,
+                "trawl_snapshot_quality",
+                "gauge",
+                "Snapshots by the verdict of the quality gate.",
+            );
+            for (grade, n) in &gauges.grades {
+                let _ = writeln!(out, "trawl_snapshot_quality{{verdict=\"{grade}\"}} {n}");
+            }
             let _ = writeln!(
                 out,
                 "# HELP trawl_store_up The store answers.\n# TYPE trawl_store_up gauge\ntrawl_store_up 1"

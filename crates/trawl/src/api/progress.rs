@@ -5,6 +5,7 @@ use super::auth::Principal;
 use super::error::{ApiError, Result, object};
 use super::query::{Kind, Param, Query, optional};
 use super::server::Stopping;
+use crate::rows::held_back;
 use axum::Json;
 use axum::extract::{Extension, Path, RawQuery, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -47,6 +48,17 @@ pub(super) fn projection(snapshot: &Snapshot, now: Timestamp) -> Map<String, Val
         put("error_message", json!(message));
         return body;
     }
+    if snapshot.state == SnapshotState::Quarantined {
+        put("error_message", json!(held_back(snapshot)));
+        put("quarantined", json!(true));
+    }
+    if let Some(quality) = &snapshot.quality {
+        // Beyond the documented keys: how it compares with the runs before it.
+        put("quality", json!(quality.grade.as_str()));
+        if !quality.reasons.is_empty() {
+            put("quality_reasons", json!(quality.reasons));
+        }
+    }
     let running = status(snapshot.state) == "running";
     if running {
         put("running_time", json!(duration));
@@ -76,7 +88,8 @@ pub(super) fn status(state: SnapshotState) -> &'static str {
         SnapshotState::Starting | SnapshotState::Running | SnapshotState::Expiring => "running",
         SnapshotState::Cancelling | SnapshotState::Canceled => "canceled",
         SnapshotState::Ready | SnapshotState::Expired => "ready",
-        SnapshotState::Failed => "failed",
+        // Clients of the original know no further word, and would wait for ever; `quarantined` tells the difference.
+        SnapshotState::Failed | SnapshotState::Quarantined => "failed",
     }
 }
 
