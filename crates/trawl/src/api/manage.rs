@@ -173,7 +173,6 @@ pub(super) async fn log(
         "Status": status(snapshot.state),
         "dataset_name": scraper.as_ref().map_or(trigger.scraper.as_str(), |s| s.title()),
         "scraper_name": trigger.scraper,
-        "scraper_version": trigger.scraper_version,
         "Dataset_size": counts.records,
         "Inputs_count": counts.given,
         "Dataset_id": trigger.dataset_id.0,
@@ -190,6 +189,7 @@ pub(super) async fn log(
         "Duration_per_input": duration / counts.given.max(1),
         "Success_rate": (counts.records * 100).checked_div(rows).unwrap_or(100),
     });
+    body["scraper_version"] = json!(trigger.scraper_version);
     if let Some(quality) = &snapshot.quality {
         body["quality"] = json!(quality.grade.as_str());
         body["quality_reasons"] = json!(quality.reasons);

@@ -36,8 +36,6 @@ pub(super) fn projection(snapshot: &Snapshot, now: Timestamp) -> Map<String, Val
         ("status", json!(status(snapshot.state))),
         ("snapshot_id", json!(snapshot.id.as_str())),
         ("dataset_id", json!(snapshot.trigger.dataset_id.0)),
-        // Beyond the documented keys: the version of the scraper's file that the run began with.
-        ("scraper_version", json!(snapshot.trigger.scraper_version)),
     ]);
     let mut put = |key: &str, value: Value| drop(body.insert(key.to_owned(), value));
     let counts = &snapshot.counts;
@@ -46,18 +44,11 @@ pub(super) fn projection(snapshot: &Snapshot, now: Timestamp) -> Map<String, Val
         let message =
             snapshot.message.as_deref().unwrap_or("Something went wrong. Our team is looking into it.");
         put("error_message", json!(message));
+        put("scraper_version", json!(snapshot.trigger.scraper_version));
         return body;
     }
     if snapshot.state == SnapshotState::Quarantined {
         put("error_message", json!(held_back(snapshot)));
-        put("quarantined", json!(true));
-    }
-    if let Some(quality) = &snapshot.quality {
-        // Beyond the documented keys: how it compares with the runs before it.
-        put("quality", json!(quality.grade.as_str()));
-        if !quality.reasons.is_empty() {
-            put("quality_reasons", json!(quality.reasons));
-        }
     }
     let running = status(snapshot.state) == "running";
     if running {
@@ -78,6 +69,18 @@ pub(super) fn projection(snapshot: &Snapshot, now: Timestamp) -> Map<String, Val
     if snapshot.state == SnapshotState::Ready {
         put("collection_duration", json!(duration));
         put("avg_duration_per_input", json!(duration / counts.given.max(1)));
+    }
+    // Beyond the documented keys: the version of the scraper's file that the run began with, and how its rows compare
+    // with those of the runs before.
+    put("scraper_version", json!(snapshot.trigger.scraper_version));
+    if let Some(quality) = &snapshot.quality {
+        put("quality", json!(quality.grade.as_str()));
+        if !quality.reasons.is_empty() {
+            put("quality_reasons", json!(quality.reasons));
+        }
+    }
+    if snapshot.state == SnapshotState::Quarantined {
+        put("quarantined", json!(true));
     }
     body
 }
