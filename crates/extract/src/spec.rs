@@ -323,6 +323,8 @@ pub(crate) enum Origin {
         selector: Option<html::Selector>,
         take: Take,
     },
+    /// Relative to the page or the row.
+    XPath(html::XPath),
     Json {
         path: JsonPath,
         within: Within,
@@ -412,6 +414,7 @@ pub(crate) enum Content {
     Metadata,
     LdJson,
     Microdata,
+    OpenGraph,
 }
 
 impl Content {
@@ -427,6 +430,7 @@ impl Content {
         ("metadata", Self::Metadata),
         ("ld_json", Self::LdJson),
         ("microdata", Self::Microdata),
+        ("opengraph", Self::OpenGraph),
     ];
 }
 

@@ -24,6 +24,7 @@ mod pace;
 mod proxy;
 mod resolve;
 mod retry_after;
+pub mod robots;
 mod settings;
 mod stats;
 mod stream;

@@ -2,7 +2,7 @@
 
 mod saved;
 
-use html::{Document, Node, Selector};
+use html::{Document, Node, Selector, XPath};
 use std::collections::BTreeMap;
 
 #[test]
@@ -21,22 +21,31 @@ fn saved_pages_parse_and_selectors_agree_with_other_engines() {
         let squeeze = |d: &Document| d.root().text().split_whitespace().collect::<String>();
         assert_eq!(squeeze(document).len(), squeeze(&again).len(), "{id}");
     }
-    let (mut right, mut wrong) = (0, Vec::new());
+    let mut scores: BTreeMap<String, (usize, Vec<String>)> = BTreeMap::new();
     for case in saved::json_lines(&folder.join("tables/selectors.jsonl")) {
         let text = |name: &str| case[name].as_str().unwrap_or_default();
-        if text("engine") != "css" {
-            continue;
-        }
-        let selector =
-            Selector::parse(text("selector")).unwrap_or_else(|e| panic!("{}: {e}", text("selector")));
-        let values = take(&selector, documents[text("page")].root(), text("take"));
+        let root = documents[text("page")].root();
+        let values = match text("engine") {
+            "css" => {
+                let selector =
+                    Selector::parse(text("selector")).unwrap_or_else(|e| panic!("{}: {e}", text("selector")));
+                take(&selector, root, text("take"))
+            }
+            "xpath" => {
+                let path =
+                    XPath::parse(text("selector")).unwrap_or_else(|e| panic!("{}: {e}", text("selector")));
+                strings(&path.evaluate(root).expect("within its work"), text("take"))
+            }
+            other => panic!("no engine {other}"),
+        };
+        let (right, wrong) = scores.entry(text("engine").to_owned()).or_default();
         let truth: Vec<&str> =
             case["truth"].as_array().expect("truth").iter().filter_map(|v| v.as_str()).collect();
         let total = case["total"].as_u64().map_or(values.len(), |t| t as usize);
         if values.iter().take(60).map(String::as_str).eq(truth.iter().copied())
             && (total == values.len() || total.min(values.len()) >= 60)
         {
-            right += 1;
+            *right += 1;
         } else {
             let differs = values.iter().map(String::as_str).zip(truth.iter().copied()).find(|(a, b)| a != b);
             wrong.push(format!(
@@ -48,9 +57,22 @@ fn saved_pages_parse_and_selectors_agree_with_other_engines() {
             ));
         }
     }
-    let share = right as f64 / (right + wrong.len()) as f64;
-    println!("CSS cases right: {right} of {} ({share:.4})\n{}", right + wrong.len(), wrong.join("\n"));
-    assert!(share >= 0.99, "{share:.4}");
+    for (engine, (right, wrong)) in scores {
+        let all = right + wrong.len();
+        let share = right as f64 / all as f64;
+        println!("{engine} cases right: {right} of {all} ({share:.4})\n{}", wrong.join("\n"));
+        assert!(share >= 0.995, "{engine}: {share:.4}\n{}", wrong.join("\n"));
+    }
+}
+
+/// What a case asks of an XPath's value.
+fn strings(value: &html::Value<'_>, what: &str) -> Vec<String> {
+    let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match value {
+        html::Value::Nodes(nodes) if what == "count" => vec![nodes.len().to_string()],
+        html::Value::Nodes(nodes) => nodes.iter().map(|n| squeeze(&n.string())).collect(),
+        other => vec![squeeze(&other.string())],
+    }
 }
 
 /// What a case asks of the matches.

@@ -23,9 +23,8 @@ pub(super) fn one(item: Item<'_>, owner: &Table<'_>) -> Option<Source> {
     if let Some(item) = table.get("css") {
         origins.push(("css", css(item, &table)));
     }
-    if table.has("xpath") {
-        table.errors.at(table.at, "`xpath` is not supported yet; use `css`");
-        origins.push(("xpath", None));
+    if let Some(item) = table.get("xpath") {
+        origins.push(("xpath", xpath(item, &table)));
     }
     if let Some(item) = table.get("json") {
         origins.push(("json", json(item, &table)));
@@ -96,7 +95,7 @@ pub(super) fn one(item: Item<'_>, owner: &Table<'_>) -> Option<Source> {
         // A regular expression alone looks in the whole answer.
         0 if had_regex => (Origin::Body(regex?), None),
         0 => {
-            let known = "css, json, json_ld, microdata, meta, regex, const, input, header, page, content, article, \
+            let known = "css, xpath, json, json_ld, microdata, meta, regex, const, input, header, page, content, article, \
                          product, recipe, listing, search";
             table.errors.at(table.at, format!("a source needs one of {known}"));
             return None;
@@ -169,6 +168,19 @@ fn css(item: Item<'_>, table: &Table<'_>) -> Option<Origin> {
         text => Some(selector(text, item.text_start(), table)?),
     };
     Some(Origin::Css { selector, take })
+}
+
+fn xpath(item: Item<'_>, table: &Table<'_>) -> Option<Origin> {
+    let text = item.text("`xpath`", table.errors)?;
+    match html::XPath::parse(text) {
+        Ok(path) => Some(Origin::XPath(path)),
+        Err(error) => {
+            let inside = text[..error.offset.min(text.len())].chars().count();
+            let message = format!("`{text}` is not an XPath 1.0 expression: {}", error.message);
+            table.errors.at_column(item.text_start(), inside, message);
+            None
+        }
+    }
 }
 
 fn json(item: Item<'_>, table: &Table<'_>) -> Option<Origin> {

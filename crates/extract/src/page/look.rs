@@ -77,6 +77,10 @@ impl<'p> Reader<'p> {
                     Some(s) => s.select(node).find_map(taken).into_iter().collect(),
                 }
             }
+            Origin::XPath(path) => match scope {
+                Scope::Html(node) => self.xpath(path, node, many),
+                Scope::Json(_) => Vec::new(),
+            },
             Origin::Json { path, within } => {
                 let Some(value) = self.json_within(within, scope) else { return Vec::new() };
                 if many {
@@ -116,6 +120,37 @@ impl<'p> Reader<'p> {
         }
     }
 
+    /// What an XPath gives: nodes, or what its functions make.
+    fn xpath(&self, path: &html::XPath, node: Node<'p>, many: bool) -> Vec<Raw<'p>> {
+        let most = if many { limit::LIST_ITEMS } else { 1 };
+        match path.evaluate_within(node, &self.work) {
+            Ok(html::Value::Nodes(nodes)) => {
+                let found = nodes.into_iter().filter_map(|found| match found {
+                    html::Found::Node(node) if node.is_element() => Some(Raw::Node(node)),
+                    html::Found::Node(_) => {
+                        let text = found.string().trim().to_owned();
+                        (!text.is_empty()).then_some(Raw::Text(Cow::Owned(text)))
+                    }
+                    html::Found::Attribute { value, .. } => {
+                        let value = value.trim();
+                        (!value.is_empty()).then_some(Raw::Text(Cow::Borrowed(value)))
+                    }
+                });
+                found.take(most).collect()
+            }
+            Ok(html::Value::Boolean(is)) => vec![Raw::Made(Value::Bool(is))],
+            Ok(html::Value::Number(n)) if n.is_nan() => Vec::new(),
+            Ok(other) => {
+                let text = other.string();
+                if text.trim().is_empty() { Vec::new() } else { vec![Raw::Text(Cow::Owned(text))] }
+            }
+            Err(error) => {
+                self.warn(|| error.to_string());
+                Vec::new()
+            }
+        }
+    }
+
     fn property(&self, property: PageProperty) -> Option<Value> {
         let page = self.parts.page;
         Some(match property {
@@ -149,9 +184,21 @@ impl<'p> Reader<'p> {
             Content::Links => Some(self.links()),
             Content::Images => Some(self.images()),
             Content::Metadata => Some(self.head().metadata(self.canonical())),
-            Content::LdJson => (!self.ld().is_empty()).then(|| Value::Array(self.ld().to_vec())),
+            Content::LdJson => {
+                let lists = self.ld().iter().flat_map(|value| match value {
+                    Value::Array(list) => list.as_slice(),
+                    one => std::slice::from_ref(one),
+                });
+                let found: Vec<Value> = lists.take(limit::LIST_ITEMS).cloned().collect();
+                (!found.is_empty()).then_some(Value::Array(found))
+            }
+            Content::OpenGraph => {
+                let found = self.head().opengraph();
+                (!found.is_empty()).then_some(Value::Object(found))
+            }
             Content::Microdata => {
-                (!self.microdata().is_empty()).then(|| Value::Array(self.microdata().to_vec()))
+                let items = structured::standard_microdata(self.root(), self.base());
+                (items != json!([])).then_some(items)
             }
         }
     }

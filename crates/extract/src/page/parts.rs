@@ -95,6 +95,8 @@ pub(crate) struct Reader<'p> {
     recipe: OnceCell<Recipe>,
     product: OnceCell<Product<'p>>,
     budget: Cell<usize>,
+    /// What the page's XPaths may still cost.
+    pub(crate) work: html::Work,
     warnings: RefCell<Vec<String>>,
 }
 
@@ -109,6 +111,7 @@ impl<'p> Reader<'p> {
             article: OnceCell::new(),
             recipe: OnceCell::new(),
             product: OnceCell::new(),
+            work: html::Work::default(),
             budget: Cell::new(limit::PAGE_BUDGET_BYTES),
             warnings: RefCell::default(),
         }

@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 pub(crate) struct Head<'p> {
     /// Name (`name`, `property`, `itemprop` or `http-equiv`, as written) and content, in order.
     pub(crate) metas: Vec<(&'p str, &'p str)>,
+    /// Those of `property` alone: Open Graph.
+    pub(crate) properties: Vec<(&'p str, &'p str)>,
     pub(crate) title: Option<Node<'p>>,
     pub(crate) language: Option<&'p str>,
     pub(crate) canonical: Option<&'p str>,
@@ -18,12 +20,18 @@ pub(crate) struct Head<'p> {
     pub(crate) ld: Vec<Node<'p>>,
 }
 
+/// Meta tags that are kept.
+const MOST: usize = 2_000;
+
 impl<'p> Head<'p> {
     pub(crate) fn of(root: Node<'p>) -> Self {
         let mut head = Self::default();
         for node in root.descendants() {
             match node.name() {
                 "meta" => {
+                    if let (Some(name), Some(content)) = (node.attr("property"), node.attr("content")) {
+                        head.properties.push((name.trim(), content.trim()));
+                    }
                     let name =
                         ["property", "name", "itemprop", "http-equiv"].iter().find_map(|a| node.attr(a));
                     if let (Some(name), Some(content)) = (name, node.attr("content")) {
@@ -75,6 +83,22 @@ impl<'p> Head<'p> {
             .filter(|l| !l.is_empty())
             .or_else(|| self.meta("og:locale"))
             .or_else(|| self.meta("content-language"))
+    }
+
+    /// Open Graph as found: each property, its value or the list of its values.
+    pub(crate) fn opengraph(&self) -> Map<String, Value> {
+        let mut out = Map::new();
+        for (names, content) in self.properties.iter().take(MOST) {
+            for name in names.split_ascii_whitespace().filter(|name| name.contains(':')) {
+                let content = Value::String((*content).to_owned());
+                match out.get_mut(name) {
+                    None => drop(out.insert(name.to_owned(), content)),
+                    Some(Value::Array(list)) => list.push(content),
+                    Some(first) => *first = Value::Array(vec![first.take(), content]),
+                }
+            }
+        }
+        out
     }
 
     /// `metadata` of the generic scrapers: title, language, canonical address, and every meta tag by name.

@@ -5,10 +5,20 @@ use crate::value::{image, url};
 use ::url::Url;
 use html::Node;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// The top-level items of a page, in order.
 pub(crate) fn items(root: Node<'_>, base: &Url) -> Vec<Value> {
-    let mut left = Left { properties: limit::MICRODATA_ITEMS, bytes: limit::PAGE_BUDGET_BYTES };
+    read(root, base, false)
+}
+
+/// The same as found, in the JSON form of the HTML standard (5.4): `type`, `id`, and `properties` whose values are lists.
+pub(crate) fn standard(root: Node<'_>, base: &Url) -> Value {
+    read(root, base, true).iter().map(one_standard).collect()
+}
+
+fn read(root: Node<'_>, base: &Url, as_found: bool) -> Vec<Value> {
+    let mut left = Left { properties: limit::MICRODATA_ITEMS, bytes: limit::PAGE_BUDGET_BYTES, as_found };
     let mut out = Vec::new();
     for node in root.descendants() {
         if left.none() {
@@ -21,10 +31,31 @@ pub(crate) fn items(root: Node<'_>, base: &Url) -> Vec<Value> {
     out
 }
 
+fn one_standard(item: &Value) -> Value {
+    let Value::Object(map) = item else { return item.clone() };
+    let mut out = Map::new();
+    let mut properties = Map::new();
+    for (key, value) in map {
+        match (key.as_str(), value) {
+            ("@type", Value::Array(_)) => drop(out.insert("type".into(), value.clone())),
+            ("@type", _) => drop(out.insert("type".into(), Value::Array(vec![value.clone()]))),
+            ("@id", _) => drop(out.insert("id".into(), value.clone())),
+            (_, Value::Array(list)) => {
+                properties.insert(key.clone(), list.iter().map(one_standard).collect());
+            }
+            _ => drop(properties.insert(key.clone(), Value::Array(vec![one_standard(value)]))),
+        }
+    }
+    out.insert("properties".into(), Value::Object(properties));
+    Value::Object(out)
+}
+
 /// What may still be read of one page: elements within elements would otherwise repeat its text for each level.
 struct Left {
     properties: usize,
     bytes: usize,
+    /// Values by the letter of the standard, not as pages mean them.
+    as_found: bool,
 }
 
 impl Left {
@@ -41,8 +72,17 @@ const DEPTH: usize = 64;
 
 fn item<'a>(scope: Node<'a>, root: Node<'a>, base: &Url, left: &mut Left, depth: usize) -> Value {
     let mut map = Map::new();
-    if let Some(kind) = scope.attr("itemtype").and_then(|t| t.split_ascii_whitespace().next()) {
-        map.insert("@type".into(), Value::String(kind.to_owned()));
+    let kinds: Vec<Value> = scope
+        .attr("itemtype")
+        .into_iter()
+        .flat_map(str::split_ascii_whitespace)
+        .take(16)
+        .map(|kind| Value::String(kind.to_owned()))
+        .collect();
+    match kinds.len() {
+        0 => {}
+        1 => map.extend(kinds.into_iter().map(|kind| ("@type".to_owned(), kind))),
+        _ => drop(map.insert("@type".into(), Value::Array(kinds))),
     }
     if let Some(id) = scope.attr("itemid") {
         map.insert("@id".into(), Value::String(id.trim().to_owned()));
@@ -113,7 +153,7 @@ fn property<'a>(
         }
         item(node, root, base, left, depth + 1)
     } else {
-        let text = text(node, base);
+        let text = if left.as_found { written(node, base) } else { text(node, base) };
         left.bytes = left.bytes.saturating_sub(text.len());
         Value::String(text)
     };
@@ -128,6 +168,37 @@ fn property<'a>(
                 *first = Value::Array(both);
             }
         }
+    }
+}
+
+/// The value of a property element (5.2.4 of the standard).
+fn written(node: Node<'_>, base: &Url) -> String {
+    let address = |key: &str| {
+        let reference = node.attr(key).unwrap_or_default().trim();
+        // An absolute address stays as it is written.
+        if Url::parse(reference).is_ok() || reference.is_empty() {
+            return reference.to_owned();
+        }
+        if reference.starts_with("//") {
+            return format!("{}:{reference}", base.scheme());
+        }
+        // Within a relative path a doubled slash is one, as other extractors have it.
+        let path = reference.find(['?', '#']).unwrap_or(reference.len());
+        let is_relative = !reference.starts_with('/') && reference[..path].contains("//");
+        let mended = || format!("{}{}", reference[..path].replace("//", "/"), &reference[path..]);
+        let reference = if is_relative { Cow::Owned(mended()) } else { Cow::Borrowed(reference) };
+        url::resolve(base, &reference).map_or_else(|| reference.into_owned(), String::from)
+    };
+    let attr = |key: &str| node.attr(key).map(str::to_owned);
+    match node.name() {
+        "meta" => attr("content").unwrap_or_default(),
+        "audio" | "embed" | "iframe" | "img" | "source" | "track" | "video" => address("src"),
+        "a" | "area" | "link" => address("href"),
+        "object" => address("data"),
+        "data" | "meter" => attr("value").unwrap_or_default(),
+        "time" => attr("datetime").unwrap_or_else(|| node.text()),
+        // Beyond the standard, as pages write it.
+        _ => attr("content").unwrap_or_else(|| node.text()),
     }
 }
 

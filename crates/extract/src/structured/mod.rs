@@ -10,4 +10,4 @@ mod microdata;
 
 pub(crate) use items::{Ids, ids, values};
 pub(crate) use lenient::parse as parse_json;
-pub(crate) use microdata::items as microdata;
+pub(crate) use microdata::{items as microdata, standard as standard_microdata};

@@ -2,7 +2,9 @@
 
 #[expect(clippy::disallowed_methods, reason = "the ban on files is for the crate, not for its tests")]
 mod folder;
+mod jsonpath;
 #[path = "../../../html/tests/saved/mod.rs"]
 mod saved;
 mod shipped;
 mod sites;
+mod sources;

@@ -7,6 +7,7 @@
 
 use flate2::read::GzDecoder;
 use serde_json::Value;
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use url::Url;
@@ -38,11 +39,14 @@ pub fn lines(path: &Path) -> Vec<Value> {
     text.split('\n').filter(|l| !l.trim().is_empty()).map(|l| serde_json::from_str(l).unwrap()).collect()
 }
 
-/// The pages of a suite, unpacked one at a time.
+/// The pages that the truth of a suite speaks of, unpacked one at a time; some suites ask for pages of others.
 pub fn pages(set: &Path, suite: &str) -> impl Iterator<Item = Saved> {
-    let suite = suite.to_owned();
     let set = set.to_owned();
-    lines(&set.join("manifest.jsonl")).into_iter().filter(move |line| line["suite"] == *suite).map(
+    let truth = lines(&set.join(format!("truth/{suite}.jsonl")));
+    let wanted: HashSet<String> =
+        truth.iter().filter_map(|line| line["id"].as_str()).map(str::to_owned).collect();
+    let pages = lines(&set.join("manifest.jsonl"));
+    pages.into_iter().filter(move |line| line["id"].as_str().is_some_and(|id| wanted.contains(id))).map(
         move |line| {
             let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
             let file = std::fs::read(set.join(text("file"))).unwrap();

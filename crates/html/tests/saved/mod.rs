@@ -62,7 +62,7 @@ pub(crate) fn pages(folder: &Path) -> HashMap<String, Saved> {
         .collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the ban on files is for the crate, not for its tests")]
+#[allow(clippy::disallowed_methods, reason = "the ban on files is for the crate, not for its tests")]
 fn read(file: &Path) -> Vec<u8> {
     std::fs::read(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
 }
