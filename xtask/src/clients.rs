@@ -33,6 +33,14 @@ pub(crate) fn deliveries() -> Result<Verdict> {
     script(&tools::python()?, "deliveries.py", &[])
 }
 
+pub(crate) fn reload() -> Result<Verdict> {
+    script(&tools::python()?, "reload.py", &[])
+}
+
+pub(crate) fn quality() -> Result<Verdict> {
+    script(&tools::python()?, "quality.py", &[])
+}
+
 pub(crate) fn readme() -> Result<Verdict> {
     tools::openssl_and_curl()?;
     script(&tools::python()?, "readme.py", &[])

@@ -45,6 +45,16 @@ pub(crate) const ALL: &[Step] = &[
         what: "webhooks, chunks and notifications, over restarts",
         check: clients::deliveries,
     },
+    Step {
+        name: "reload",
+        what: "scraper files that change, break and go while jobs run",
+        check: clients::reload,
+    },
+    Step {
+        name: "quality",
+        what: "a site that changes: breakages are told, clean reruns are silent, what fails is held back",
+        check: clients::quality,
+    },
     Step { name: "readme", what: "every curl example of the README, as printed", check: clients::readme },
     Step { name: "demo", what: "the README's first command, to its end", check: clients::demo },
     Step {
@@ -60,8 +70,20 @@ pub(crate) const ALL: &[Step] = &[
 ];
 
 /// The steps that `clients` stands for.
-const CLIENTS: &[&str] =
-    &["raw_http", "sdk", "cli", "schemathesis", "web_bad", "deliveries", "readme", "demo", "crash", "pages"];
+const CLIENTS: &[&str] = &[
+    "raw_http",
+    "sdk",
+    "cli",
+    "schemathesis",
+    "web_bad",
+    "deliveries",
+    "reload",
+    "quality",
+    "readme",
+    "demo",
+    "crash",
+    "pages",
+];
 
 /// Runs the steps named, or all; true if none failed.
 pub(crate) fn test(names: &[String]) -> Result<bool> {

@@ -1,5 +1,6 @@
 //! A slice of inputs, and `settle`: what happened becomes what changes.
 
+use crate::quality::Profile;
 use crate::{
     Failure, FailureCode, Input, JobId, Record, RetryPolicy, SnapshotId, Timestamp, Trouble, error_json,
     limit,
@@ -47,7 +48,7 @@ pub enum Fate {
 }
 
 /// Everything a finished job changes; written whole or not at all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
     /// Records in order.
     pub records: Vec<Record>,
@@ -61,6 +62,8 @@ pub struct Outcome {
     pub carried: Vec<Input>,
     /// Inputs of the job that ended here (`settled + again.len() + carried.len()` is the job's input count).
     pub settled: u64,
+    /// What its records and inputs are like; to be made anew when records are cut.
+    pub profile: Option<Box<Profile>>,
 }
 
 impl Outcome {

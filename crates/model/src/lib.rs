@@ -13,6 +13,7 @@ mod input;
 mod job;
 pub mod limit;
 mod page;
+pub mod quality;
 mod record;
 mod retry;
 mod segment;

@@ -1,5 +1,6 @@
 //! The run, its states, and the one match that moves them.
 
+use crate::quality::{Grade, Quality};
 use crate::{FailureCode, SnapshotId, Timestamp, Trigger};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ pub enum SnapshotState {
     Failed,
     /// Stopped by the caller; what was collected is kept.
     Canceled,
+    /// Every input is settled, but the quality gate holds the rows back until an operator releases them.
+    Quarantined,
     /// Retention has passed; the rows are gone.
     Expired,
 }
@@ -39,7 +42,11 @@ pub enum SnapshotEvent {
     Drained {
         /// A discovery that found nothing.
         found_nothing: bool,
+        /// The quality gate failed the rows, and the caller asked that such are held back.
+        held_back: bool,
     },
+    /// An operator lets the rows go.
+    Release,
     /// We failed.
     Broke,
     /// Retention has passed.
@@ -56,26 +63,30 @@ impl SnapshotState {
             (Starting, E::Accepted) => Some(Running),
             (Running | Expiring, E::Cancel) => Some(Cancelling),
             (Running, E::DeadlinePassed) => Some(Expiring),
-            (Running, E::Drained { found_nothing: true }) => Some(Failed),
-            (Running, E::Drained { found_nothing: false }) | (Expiring, E::Drained { .. }) => Some(Ready),
+            (Running, E::Drained { found_nothing: true, .. }) => Some(Failed),
+            (Running | Expiring, E::Drained { held_back: true, .. }) => Some(Quarantined),
+            (Running | Expiring, E::Drained { held_back: false, .. }) => Some(Ready),
+            (Quarantined, E::Release) => Some(Ready),
             (Cancelling, E::Drained { .. }) => Some(Canceled),
             (Starting | Running | Expiring | Cancelling, E::Broke) => Some(Failed),
-            (Ready | Failed | Canceled, E::RetentionPassed) => Some(Expired),
+            (Ready | Failed | Canceled | Quarantined, E::RetentionPassed) => Some(Expired),
             (
-                Starting | Running | Cancelling | Expiring | Ready | Failed | Canceled | Expired,
+                Starting | Running | Cancelling | Expiring | Ready | Failed | Canceled | Quarantined
+                | Expired,
                 E::Accepted
                 | E::Cancel
                 | E::DeadlinePassed
                 | E::Drained { .. }
                 | E::Broke
+                | E::Release
                 | E::RetentionPassed,
             ) => None,
         }
     }
 
-    /// No event but retention moves it any more.
+    /// Nothing is collected any more: no event but release and retention moves it.
     pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Ready | Self::Failed | Self::Canceled | Self::Expired)
+        matches!(self, Self::Ready | Self::Failed | Self::Canceled | Self::Quarantined | Self::Expired)
     }
 
     /// Its waiting jobs may be claimed.
@@ -98,6 +109,7 @@ impl SnapshotState {
             Self::Ready => "ready",
             Self::Failed => "failed",
             Self::Canceled => "canceled",
+            Self::Quarantined => "quarantined",
             Self::Expired => "expired",
         }
     }
@@ -112,6 +124,7 @@ impl SnapshotState {
             Self::Ready,
             Self::Failed,
             Self::Canceled,
+            Self::Quarantined,
             Self::Expired,
         ]
         .into_iter()
@@ -169,6 +182,8 @@ pub struct Snapshot {
     pub extra_columns: Vec<String>,
     /// Bytes of its rows as lines.
     pub plain_bytes: u64,
+    /// How it compares with the runs before it; known once it has ended with rows to give.
+    pub quality: Option<Quality>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When it ended.
@@ -176,6 +191,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The verdict of the quality gate, if there is one.
+    pub fn grade(&self) -> Option<Grade> {
+        self.quality.as_ref().map(|quality| quality.grade)
+    }
+
     /// Rows that a download shows.
     pub fn visible_rows(&self) -> u64 {
         self.counts.records + if self.trigger.include_errors { self.counts.errors } else { 0 }
@@ -191,13 +211,26 @@ mod tests {
     #[test]
     fn terminal_states_only_expire() {
         for state in [S::Ready, S::Failed, S::Canceled] {
-            for event in
-                [E::Accepted, E::Cancel, E::DeadlinePassed, E::Drained { found_nothing: false }, E::Broke]
-            {
+            for event in [
+                E::Accepted,
+                E::Cancel,
+                E::DeadlinePassed,
+                E::Drained { found_nothing: false, held_back: false },
+                E::Broke,
+            ] {
                 assert_eq!(state.after(event), None, "{state:?} {event:?}");
             }
             assert_eq!(state.after(E::RetentionPassed), Some(S::Expired));
         }
+    }
+
+    #[test]
+    fn what_is_held_back_is_released_once() {
+        let held = S::Running.after(E::Drained { found_nothing: false, held_back: true });
+        assert_eq!(held, Some(S::Quarantined));
+        let released = held.and_then(|s| s.after(E::Release));
+        assert_eq!(released, Some(S::Ready));
+        assert_eq!(released.and_then(|s| s.after(E::Release)), None);
     }
 
     #[test]
@@ -210,6 +243,7 @@ mod tests {
             S::Ready,
             S::Failed,
             S::Canceled,
+            S::Quarantined,
             S::Expired,
         ] {
             assert_eq!(S::parse(state.as_str()), Some(state));
@@ -218,7 +252,9 @@ mod tests {
 
     #[test]
     fn a_cancelled_run_never_becomes_ready() {
-        let state = S::Running.after(E::Cancel).and_then(|s| s.after(E::Drained { found_nothing: false }));
+        let state = S::Running
+            .after(E::Cancel)
+            .and_then(|s| s.after(E::Drained { found_nothing: false, held_back: true }));
         assert_eq!(state, Some(S::Canceled));
     }
 }

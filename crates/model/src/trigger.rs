@@ -65,12 +65,23 @@ pub struct Trigger {
     /// Who is told that it ended.
     #[serde(default)]
     pub notice: Option<Notice>,
+    /// Hold the rows back if the quality gate fails them, until an operator releases them.
+    #[serde(default)]
+    pub quarantine: bool,
     /// A synchronous call: few inputs and somebody waiting, so it uses the express slots.
     #[serde(default)]
     pub express: bool,
     /// For the log of the snapshot.
     #[serde(default)]
     pub origin: Origin,
+}
+
+impl Trigger {
+    /// Runs with the same words here give the same kind of rows: the quality gate compares them with each other.
+    pub fn alike(&self) -> String {
+        let what = if self.discover_only { "/inputs" } else { "" };
+        format!("{}/{}{what}", self.scraper, self.door.name())
+    }
 }
 
 /// Who triggered, for `GET /datasets/v3/log/{id}` and the list's `trigger`.

@@ -22,6 +22,7 @@ pub use error::StoreError;
 pub use sqlite::SqliteStore;
 
 use async_trait::async_trait;
+use model::quality::Profile;
 use model::{
     Delivery, DeliveryId, DeliveryOutcome, DeliveryState, FailureCode, Input, Job, JobId, Outcome, Segment,
     Snapshot, SnapshotId, SnapshotState, Timestamp, TokenId, Trigger,
@@ -361,7 +362,15 @@ pub trait Store: Send + Sync + 'static {
     /// The deliveries of a run.
     async fn deliveries(&self, id: &SnapshotId) -> Result<Vec<Delivery>>;
 
-    /// Numbers for metrics: runs by state, waiting and leased jobs, deliveries by state.
+    /// What a run is like so far, and the earlier runs that it is compared with.
+    async fn quality(&self, id: &SnapshotId) -> Result<Judged>;
+
+    /// Lets the rows of a quarantined run go: it becomes ready, and its deliveries are due. With `accept`, later runs
+    /// are compared with this one and what follows it, no longer with those before; then the run may also be ready
+    /// already. [`StoreError::Conflict`] in any other state.
+    async fn release(&self, id: &SnapshotId, accept: bool, now: Timestamp) -> Result<()>;
+
+    /// Numbers for metrics: runs by state, waiting and leased jobs, deliveries by state, verdicts.
     async fn gauges(&self) -> Result<Gauges>;
 
     // --- Retention -------------------------------------------------------------------------------------------
@@ -411,6 +420,15 @@ pub struct DeliveryLease {
     pub snapshot: Snapshot,
 }
 
+/// What a run is like, and what it is compared with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Judged {
+    /// What its records are like.
+    pub profile: Profile,
+    /// The good runs before it, over the same sites, the newest first.
+    pub before: Vec<(SnapshotId, Profile)>,
+}
+
 /// Numbers for metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gauges {
@@ -422,6 +440,8 @@ pub struct Gauges {
     pub jobs_leased: u64,
     /// Deliveries by state.
     pub deliveries: BTreeMap<&'static str, u64>,
+    /// Verdicts of the quality gate by grade.
+    pub grades: BTreeMap<&'static str, u64>,
 }
 
 impl Gauges {

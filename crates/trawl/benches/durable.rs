@@ -145,6 +145,7 @@ async fn trigger(store: &dyn Store, catalogue: &Catalogue, origin: &str) -> Snap
         force_deliver: false,
         promises: Vec::new(),
         notice: None,
+        quarantine: false,
         express: false,
         origin: Origin::default(),
     };

@@ -50,6 +50,7 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let folder = (!config.scrapers.is_empty()).then(|| PathBuf::from(&config.scrapers));
         let catalogue = Arc::new(Catalogue::load(folder.as_deref(), bucket.clone())?);
+        catalogue.recover().await;
         let fetcher = Arc::new(HttpFetcher::new(fetch_settings(&config)?)?);
         let outbound = Arc::new(Outbound::new(&OutboundSettings {
             user_agent: config.fetch.user_agent.clone(),
@@ -119,7 +120,8 @@ impl App {
     /// The HTTP API's parts.
     pub fn api(&self) -> Api {
         let config = &self.config;
-        let metrics = crate::metrics::source(self.store.clone(), self.fetcher.clone());
+        let metrics =
+            crate::metrics::source(self.store.clone(), self.fetcher.clone(), self.catalogue.clone());
         Api {
             store: self.store.clone(),
             rows: self.rows.clone(),
@@ -137,6 +139,7 @@ impl App {
                 head_timeout: Duration::from_secs(config.api.head_timeout_secs),
                 body_idle_timeout: Duration::from_secs(config.api.body_idle_timeout_secs),
                 shutdown: Duration::from_secs(config.shutdown_secs),
+                quarantine: config.quality.quarantine,
             },
         }
     }

@@ -1,5 +1,6 @@
-//! `/metrics`: what the store and the fetcher count, in Prometheus' text format 0.0.4.
+//! `/metrics`: what the store, the fetcher and the catalogue count, in Prometheus' text format 0.0.4.
 
+use crate::catalogue::Catalogue;
 use fetch::HttpFetcher;
 use std::fmt::Write as _;
 use std::future::Future;
@@ -11,14 +12,14 @@ use store::Store;
 pub type Source = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = String> + Send>> + Send + Sync>;
 
 /// Over these.
-pub fn source(store: Arc<dyn Store>, fetcher: Arc<HttpFetcher>) -> Source {
+pub fn source(store: Arc<dyn Store>, fetcher: Arc<HttpFetcher>, catalogue: Arc<Catalogue>) -> Source {
     Arc::new(move || {
-        let (store, fetcher) = (store.clone(), fetcher.clone());
-        Box::pin(async move { text(&*store, &fetcher).await })
+        let (store, fetcher, catalogue) = (store.clone(), fetcher.clone(), catalogue.clone());
+        Box::pin(async move { text(&*store, &fetcher, &catalogue).await })
     })
 }
 
-async fn text(store: &dyn Store, fetcher: &HttpFetcher) -> String {
+async fn text(store: &dyn Store, fetcher: &HttpFetcher, catalogue: &Catalogue) -> String {
     let mut out = String::new();
     let head = |out: &mut String, name: &str, kind: &str, help: &str| {
         let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
@@ -35,6 +36,15 @@ async fn text(store: &dyn Store, fetcher: &HttpFetcher) -> String {
             head(&mut out, "trawl_deliveries", "gauge", "Deliveries by state.");
             for (state, n) in &gauges.deliveries {
                 let _ = writeln!(out, "trawl_deliveries{{state=\"{state}\"}} {n}");
+            }
+            head(
+                &mut out,
+                "trawl_snapshot_quality",
+                "gauge",
+                "Snapshots by the verdict of the quality gate.",
+            );
+            for (grade, n) in &gauges.grades {
+                let _ = writeln!(out, "trawl_snapshot_quality{{verdict=\"{grade}\"}} {n}");
             }
             let _ = writeln!(
                 out,
@@ -56,5 +66,17 @@ async fn text(store: &dyn Store, fetcher: &HttpFetcher) -> String {
     let _ = writeln!(out, "trawl_fetch_bytes_total {}", stats.wire_bytes);
     head(&mut out, "trawl_fetch_in_flight", "gauge", "Requests under way.");
     let _ = writeln!(out, "trawl_fetch_in_flight {}", stats.in_flight);
+    head(&mut out, "trawl_scraper_info", "gauge", "Scrapers that new jobs begin with, and their versions.");
+    for scraper in catalogue.all() {
+        let (name, version) = (scraper.name(), scraper.version());
+        let _ = writeln!(out, "trawl_scraper_info{{scraper=\"{name}\",version=\"{version}\"}} 1");
+    }
+    head(&mut out, "trawl_scraper_fault", "gauge", "Scraper files that are broken; the last good one stays.");
+    for (name, _) in catalogue.faults() {
+        let name = name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let _ = writeln!(out, "trawl_scraper_fault{{scraper=\"{name}\"}} 1");
+    }
+    head(&mut out, "trawl_scraper_loads_total", "counter", "Versions taken from the scraper folder.");
+    let _ = writeln!(out, "trawl_scraper_loads_total {}", catalogue.reloads());
     out
 }

@@ -124,6 +124,12 @@ impl Rows {
     }
 }
 
+/// Why the rows of a quarantined run are not simply given.
+pub(crate) fn held_back(snapshot: &Snapshot) -> String {
+    let reasons = snapshot.quality.as_ref().map(|quality| quality.reasons.join("; ")).unwrap_or_default();
+    format!("Snapshot is held back by the quality gate: {reasons}")
+}
+
 fn columns(snapshot: &Snapshot, scraper: Option<&Scraper>) -> Vec<String> {
     let trigger = &snapshot.trigger;
     let mut columns: Vec<String> = Vec::new();

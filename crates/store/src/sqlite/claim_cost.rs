@@ -43,6 +43,7 @@ fn trigger(limit_per_input: Option<u64>) -> Trigger {
         force_deliver: false,
         promises: Vec::new(),
         notice: None,
+        quarantine: false,
         express: false,
         origin: model::Origin::default(),
     }

@@ -92,14 +92,31 @@ pub(super) fn cancel_rows(tx: &mut Tx<'_>, run: i64) -> Result<()> {
 
 /// What was held for the end of the run.
 pub(super) fn run_ended(tx: &mut Tx<'_>, run: &Run, force_deliver: bool, now: Timestamp) -> Result<()> {
-    let wake = "UPDATE delivery SET state = 'waiting', due = ?3
-                WHERE snapshot = ?1 AND kind = ?2 AND state = 'held' RETURNING id";
-    if run.state == SnapshotState::Ready && (force_deliver || run.visible_rows() > 0) {
-        update(tx, wake, (run.k, "rows", now.ms()))?;
-    } else {
-        cancel_rows(tx, run.k)?;
+    match run.state {
+        // Its rows wait for an operator; that it ended is told.
+        SnapshotState::Quarantined => {}
+        SnapshotState::Ready => released(tx, run, force_deliver, now)?,
+        _ => cancel_rows(tx, run.k)?,
     }
-    update(tx, wake, (run.k, "notice", now.ms()))
+    wake(tx, run.k, "notice", now)
+}
+
+/// The rows of a run may go.
+pub(super) fn released(tx: &mut Tx<'_>, run: &Run, force_deliver: bool, now: Timestamp) -> Result<()> {
+    if force_deliver || run.visible_rows() > 0 {
+        wake(tx, run.k, "rows", now)
+    } else {
+        cancel_rows(tx, run.k)
+    }
+}
+
+fn wake(tx: &mut Tx<'_>, run: i64, kind: &str, now: Timestamp) -> Result<()> {
+    update(
+        tx,
+        "UPDATE delivery SET state = 'waiting', due = ?3
+         WHERE snapshot = ?1 AND kind = ?2 AND state = 'held' RETURNING id",
+        (run, kind, now.ms()),
+    )
 }
 
 pub(super) fn promise(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<()> {

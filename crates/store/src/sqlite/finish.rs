@@ -4,11 +4,13 @@
 //! to is enqueued in the transaction that registers its rows.
 
 use super::lane::{self, Lanes, Leased, NewJob, state};
+use super::quality;
 use super::run::Run;
 use super::sql::{Sql, int, len, uint};
 use super::stop;
 use super::writer::Tx;
 use crate::{CARRIED_EPOCH, Finished, Lease, Result, StoreError};
+use model::quality::Profile;
 use model::{FailureCode, Input, JobId, Outcome, Segment, Timestamp};
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
@@ -31,6 +33,7 @@ pub(super) struct Finish {
     pub(super) errors: BTreeMap<FailureCode, u64>,
     pub(super) segment: Option<Segment>,
     pub(super) columns: Vec<String>,
+    pub(super) profile: Option<Box<Profile>>,
     pub(super) now: Timestamp,
 }
 
@@ -78,6 +81,7 @@ impl Finish {
             errors: outcome.error_codes(),
             segment: segment.cloned(),
             columns: columns.to_vec(),
+            profile: outcome.profile.clone(),
             now,
         })
     }
@@ -262,6 +266,9 @@ fn write_rows(tx: &Tx<'_>, run: &mut Run, told: &Finish) -> Result<()> {
                 (run.k, int(*root), int(*n)),
             )?;
         }
+    }
+    if let Some(profile) = &told.profile {
+        quality::add(tx.conn, run.k, profile)?;
     }
     add_columns(tx.conn, run.k, &told.columns)
 }

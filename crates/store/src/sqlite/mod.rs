@@ -10,6 +10,7 @@ mod create;
 mod delivery;
 mod finish;
 mod lane;
+mod quality;
 mod query;
 mod reader;
 mod retain;
@@ -23,7 +24,7 @@ mod writer;
 
 use crate::{
     Aborted, Change, Claim, Claimed, Commit, Committed, DeliveryLease, Finished, Gauges, Held, Idempotency,
-    Lease, NewSnapshot, Registered, Remembered, Result, SnapshotFilter, Store, StoreError, Token,
+    Judged, Lease, NewSnapshot, Registered, Remembered, Result, SnapshotFilter, Store, StoreError, Token,
 };
 use async_trait::async_trait;
 use model::{
@@ -288,6 +289,16 @@ impl Store for SqliteStore {
     async fn deliveries(&self, id: &SnapshotId) -> Result<Vec<Delivery>> {
         let id = id.clone();
         self.read(move |conn| delivery::of_run(conn, run::key_of(conn, &id)?)).await
+    }
+
+    async fn quality(&self, id: &SnapshotId) -> Result<Judged> {
+        let id = id.clone();
+        self.read(move |conn| quality::judged(conn, &id)).await
+    }
+
+    async fn release(&self, id: &SnapshotId, accept: bool, now: Timestamp) -> Result<()> {
+        let id = id.clone();
+        self.write(move |tx| quality::release(tx, &id, accept, now)).await
     }
 
     async fn gauges(&self) -> Result<Gauges> {

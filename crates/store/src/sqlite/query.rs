@@ -1,6 +1,7 @@
 //! Questions: read-only, each at one moment.
 
 use super::lane::slice_of;
+use super::quality;
 use super::run::{Run, asked, key_of, read_state};
 use super::sql::{Sql, damaged, int, len, uint};
 use crate::disk::Codec;
@@ -38,6 +39,7 @@ pub(super) fn snapshot_of_key(conn: &Connection, k: i64) -> Result<Snapshot> {
             |r| r.get(0),
         )?,
         plain_bytes: run.plain_bytes,
+        quality: quality::verdict(conn, k)?,
         created_at: Timestamp::from_ms(created_at),
         finished_at: run.finished_at,
     })
@@ -173,6 +175,7 @@ pub(super) fn gauges(conn: &Connection) -> Result<Gauges> {
             DeliveryState::parse(&word).ok_or_else(|| damaged(format!("`{word}` is no delivery state")))?;
         gauges.deliveries.insert(state.as_str(), n);
     }
+    gauges.grades = quality::grades(conn)?;
     let count = |sql: &str| Ok::<_, StoreError>(conn.one(sql, [], |r| r.get(0))?.map_or(0, uint));
     gauges.jobs_waiting = count("SELECT count(*) FROM job INDEXED BY job_waiting WHERE state = 1")?
         + count("SELECT count(*) FROM job INDEXED BY job_parked WHERE state = 0")?;

@@ -1,5 +1,6 @@
 //! Retention: runs expire, their bytes are forgotten, and what they leave in the tables is swept little by little.
 
+use super::quality;
 use super::run::Run;
 use super::sql::{Sql, len};
 use super::writer::Tx;
@@ -103,6 +104,7 @@ pub(super) fn sweep(conn: &Connection) -> Result<bool> {
         swept += conn.exec(sql, (run, SWEEP_ROWS))?;
     }
     if everything {
+        swept += quality::sweep(conn, run)?;
         for sql in [
             "DELETE FROM slice WHERE job IN (SELECT id FROM job WHERE snapshot = ?1 ORDER BY derived, id LIMIT ?2)",
             "DELETE FROM job WHERE id IN (SELECT id FROM job WHERE snapshot = ?1 ORDER BY derived, id LIMIT ?2)",

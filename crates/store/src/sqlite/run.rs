@@ -4,8 +4,9 @@
 
 use super::sql::{Sql, damaged, int, uint};
 use super::writer::Tx;
-use super::{delivery, lane};
+use super::{delivery, lane, quality};
 use crate::{Change, Result, StoreError};
+use model::quality::Grade;
 use model::{
     Counts, Door, FailureCode, NOTHING_FOUND, SnapshotEvent, SnapshotId, SnapshotState, Timestamp, Trigger,
 };
@@ -116,7 +117,10 @@ impl Run {
         let trigger = asked(tx.conn, self.k)?;
         let came = if trigger.discover_only { self.counts.records } else { self.counts.found };
         let found_nothing = matches!(trigger.door, Door::Discover(_)) && came == 0;
-        if let Some(state) = self.state.after(SnapshotEvent::Drained { found_nothing }) {
+        let gives = matches!(self.state, SnapshotState::Running | SnapshotState::Expiring) && !found_nothing;
+        let verdict = if gives { quality::conclude(tx.conn, self, &trigger)? } else { None };
+        let held_back = trigger.quarantine && verdict.is_some_and(|v| v.grade == Grade::Fail);
+        if let Some(state) = self.state.after(SnapshotEvent::Drained { found_nothing, held_back }) {
             self.state = state;
             if state == SnapshotState::Failed {
                 self.message = Some(NOTHING_FOUND.to_owned());

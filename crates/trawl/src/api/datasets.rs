@@ -28,16 +28,23 @@ pub(super) async fn scrapers(
         None => shared.catalogue.all(),
     };
     let domain = query.text("domain");
-    let rows: Vec<Value> = chosen
+    let mut rows: Vec<Value> = chosen
         .iter()
         .filter(|s| principal.may_use(s.dataset_id(), Some(s)))
         .filter(|s| domain.is_none_or(|domain| s.domain() == Some(domain)))
-        .map(|scraper| row(scraper, wanted))
+        .map(|scraper| row(scraper, wanted, shared.catalogue.fault(scraper.name())))
         .collect();
+    if let Some(name) = wanted.filter(|_| chosen.is_empty() && domain.is_none())
+        && principal.may_use(name, None)
+        && let Some(fault) = shared.catalogue.fault(name)
+    {
+        // Its file was never good: only whoever asks for it by its folder's name is told.
+        rows.push(json!({ "id": name, "name": name, "scraper": name, "scrapers": {}, "fault": fault }));
+    }
     Ok(Json(Value::Array(rows)))
 }
 
-fn row(scraper: &Scraper, wanted: Option<&str>) -> Value {
+fn row(scraper: &Scraper, wanted: Option<&str>, fault: Option<String>) -> Value {
     // Asked for by an alias, it answers to the alias.
     let id =
         wanted.filter(|id| scraper.aliases().iter().any(|alias| alias == id)).unwrap_or(scraper.dataset_id());
@@ -48,10 +55,15 @@ fn row(scraper: &Scraper, wanted: Option<&str>) -> Value {
         .collect();
     let doors: Map<String, Value> =
         scraper.doors().iter().map(|d| (d.name.clone(), door(d, &fields))).collect();
-    json!({
+    let mut row = json!({
         "id": id, "name": scraper.title(), "domain": scraper.domain(), "description": scraper.description(),
         "scraper": scraper.name(), "version": scraper.version(), "scrapers": doors,
-    })
+    });
+    if let Some(fault) = fault {
+        // The file is broken now; this is its last good version.
+        row["fault"] = json!(fault);
+    }
+    row
 }
 
 fn door(door: &DoorSpec, fields: &[Value]) -> Value {
@@ -106,5 +118,9 @@ pub(super) async fn metadata(
             (f.name.clone(), about)
         })
         .collect();
-    Ok(Json(json!({ "id": id, "fields": fields })))
+    let mut body = json!({ "id": id, "fields": fields, "version": scraper.version() });
+    if let Some(fault) = shared.catalogue.fault(scraper.name()) {
+        body["fault"] = json!(fault);
+    }
+    Ok(Json(body))
 }

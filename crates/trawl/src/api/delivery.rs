@@ -8,13 +8,15 @@ use super::{Shared, destination, options, snapshot};
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::header::CONTENT_ENCODING;
-use model::{Cargo, DeliveryId, DeliveryState, SnapshotState, limit};
+use model::{Cargo, DeliveryId, DeliveryState, limit};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use store::StoreError;
 
-pub(super) const DELIVER: &[Param] =
-    &[optional("notify", Kind::Url, "Address that is told when the delivery has ended.")];
+pub(super) const DELIVER: &[Param] = &[
+    optional("notify", Kind::Url, "Address that is told when the delivery has ended."),
+    snapshot::QUARANTINED,
+];
 
 /// Bytes of a `deliver` body: a few words and credentials.
 const BODY_BYTES: u64 = 256 * 1024;
@@ -55,7 +57,7 @@ pub(super) async fn deliver(
         },
     }
     promise.notify = query.text("notify").map(str::to_owned);
-    if run.state != SnapshotState::Ready {
+    if !snapshot::is_given(&run, &query) {
         return Err(ApiError::bad(snapshot::why_not(&run)));
     }
     let delivery = options::delivery(

@@ -100,12 +100,14 @@ pub(super) async fn list(
     use SnapshotState as S;
     let states = Some(match query.text("status") {
         // Neither what is still being taken in, and may yet be refused, nor what is gone.
-        None => vec![S::Running, S::Expiring, S::Cancelling, S::Ready, S::Failed, S::Canceled],
+        None => {
+            vec![S::Running, S::Expiring, S::Cancelling, S::Ready, S::Quarantined, S::Failed, S::Canceled]
+        }
         Some(word) => match word {
             "starting" => vec![S::Starting],
             "running" => vec![S::Running, S::Expiring],
             "ready" => vec![S::Ready],
-            "failed" => vec![S::Failed],
+            "failed" => vec![S::Failed, S::Quarantined],
             _ => vec![S::Cancelling, S::Canceled],
         },
     });
@@ -122,7 +124,7 @@ pub(super) async fn list(
     let rows: Vec<Value> = snapshots
         .iter()
         .map(|snapshot| {
-            json!({
+            let mut row = json!({
                 "id": snapshot.id.as_str(),
                 "created": snapshot.created_at.to_string(),
                 "status": status(snapshot.state),
@@ -130,7 +132,15 @@ pub(super) async fn list(
                 "dataset_size": snapshot.counts.records,
                 "errors": snapshot.counts.errors,
                 "trigger": { "type": snapshot.trigger.origin.kind },
-            })
+                "scraper_version": snapshot.trigger.scraper_version,
+            });
+            if let Some(grade) = snapshot.grade() {
+                row["quality"] = json!(grade.as_str());
+            }
+            if snapshot.state == S::Quarantined {
+                row["quarantined"] = json!(true);
+            }
+            row
         })
         .collect();
     let mut response = Json(rows).into_response();
@@ -157,7 +167,7 @@ pub(super) async fn log(
         Door::Collect => Value::Null,
         Door::Discover(by) => json!(by),
     };
-    Ok(Json(json!({
+    let mut body = json!({
         "id": snapshot.id.as_str(),
         "created": snapshot.created_at.to_string(),
         "Status": status(snapshot.state),
@@ -178,5 +188,12 @@ pub(super) async fn log(
         "Duration": duration,
         "Duration_per_input": duration / counts.given.max(1),
         "Success_rate": (counts.records * 100).checked_div(rows).unwrap_or(100),
-    })))
+    });
+    body["scraper_version"] = json!(trigger.scraper_version);
+    if let Some(quality) = &snapshot.quality {
+        body["quality"] = json!(quality.grade.as_str());
+        body["quality_reasons"] = json!(quality.reasons);
+        body["quarantined"] = json!(snapshot.state == SnapshotState::Quarantined);
+    }
+    Ok(Json(body))
 }

@@ -18,6 +18,7 @@ mod openapi;
 mod options;
 mod patience;
 mod progress;
+mod quality;
 mod query;
 mod routes;
 mod server;
@@ -67,6 +68,8 @@ pub struct Settings {
     pub body_idle_timeout: Duration,
     /// For open answers at a stop.
     pub shutdown: Duration,
+    /// Whether rows that the quality gate fails are held back, if the trigger does not say.
+    pub quarantine: bool,
 }
 
 /// What the API works with.

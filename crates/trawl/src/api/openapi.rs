@@ -3,7 +3,7 @@
 //! Invariant: what an operation can answer stands here; a property-based client is run against it in the tests.
 
 use super::query::Param;
-use super::{datasets, delivery, manage, options, progress, snapshot};
+use super::{datasets, delivery, manage, options, progress, quality, snapshot};
 use model::limit;
 use serde_json::{Map, Value, json};
 
@@ -127,6 +127,28 @@ const OPERATIONS: &[Operation] = &[
         "The same inputs and options again.",
         &[],
         None,
+        Good::Object,
+        &[400, 403, 404],
+    ),
+    get(
+        "/datasets/v3/snapshot/{snapshot_id}/quality",
+        "What the records are like, field by field, beside the runs before.",
+        &[],
+        Good::Object,
+        &[400, 403, 404],
+    ),
+    post(
+        "/datasets/v3/snapshot/{snapshot_id}/release",
+        "Let the rows of a snapshot go that the quality gate holds back.",
+        quality::RELEASE,
+        None,
+        Good::Object,
+        &[400, 403, 404],
+    ),
+    get(
+        "/datasets/v3/current",
+        "The newest snapshot of a dataset that is ready and not held back.",
+        quality::CURRENT,
         Good::Object,
         &[400, 403, 404],
     ),

@@ -86,6 +86,11 @@ pub(super) const TRIGGER: &[Param] = &[
         "Page artefacts; not available on this server yet.",
     ),
     optional("force_deliver", Kind::Flag, "Deliver also when nothing was collected."),
+    optional(
+        "quarantine",
+        Kind::Flag,
+        "Hold the rows back if the quality gate fails them, until they are released; the server's setting if absent.",
+    ),
     DISCOVER_ONLY,
 ];
 
@@ -254,7 +259,7 @@ impl Options {
         Ok(Self { custom_output_fields, deadline, promises, notice })
     }
 
-    /// The trigger.
+    /// The trigger. `quarantine`: what holds if the caller does not say.
     pub(super) fn trigger(
         &self,
         words: &Words,
@@ -262,7 +267,19 @@ impl Options {
         door: &Door,
         origin: Origin,
         express: bool,
+        quarantine: bool,
     ) -> Result<Trigger> {
+        // Somebody waits for the rows of a synchronous call, and they are few.
+        let quarantine = !express
+            && match words.query.text("quarantine") {
+                Some(_) => words.query.flag("quarantine"),
+                None => quarantine,
+            };
+        let mut promises = self.promises.clone();
+        if quarantine {
+            // Chunks are sent once the verdict is known.
+            promises.iter_mut().for_each(|promise| promise.stream = false);
+        }
         Ok(Trigger {
             dataset_id: DatasetId(words.dataset_id()?.to_owned()),
             scraper: scraper.name().to_owned(),
@@ -276,8 +293,9 @@ impl Options {
             deadline: self.deadline,
             discover_only: words.query.flag("discover_only"),
             force_deliver: words.query.flag("force_deliver"),
-            promises: self.promises.clone(),
+            promises,
             notice: self.notice.clone(),
+            quarantine,
             express,
             origin,
         })

@@ -5,6 +5,7 @@ use super::auth::Principal;
 use super::error::{ApiError, Result, object};
 use super::query::{Kind, Param, Query, optional};
 use super::server::Stopping;
+use crate::rows::held_back;
 use axum::Json;
 use axum::extract::{Extension, Path, RawQuery, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -43,7 +44,11 @@ pub(super) fn projection(snapshot: &Snapshot, now: Timestamp) -> Map<String, Val
         let message =
             snapshot.message.as_deref().unwrap_or("Something went wrong. Our team is looking into it.");
         put("error_message", json!(message));
+        put("scraper_version", json!(snapshot.trigger.scraper_version));
         return body;
+    }
+    if snapshot.state == SnapshotState::Quarantined {
+        put("error_message", json!(held_back(snapshot)));
     }
     let running = status(snapshot.state) == "running";
     if running {
@@ -65,6 +70,18 @@ pub(super) fn projection(snapshot: &Snapshot, now: Timestamp) -> Map<String, Val
         put("collection_duration", json!(duration));
         put("avg_duration_per_input", json!(duration / counts.given.max(1)));
     }
+    // Beyond the documented keys: the version of the scraper's file that the run began with, and how its rows compare
+    // with those of the runs before.
+    put("scraper_version", json!(snapshot.trigger.scraper_version));
+    if let Some(quality) = &snapshot.quality {
+        put("quality", json!(quality.grade.as_str()));
+        if !quality.reasons.is_empty() {
+            put("quality_reasons", json!(quality.reasons));
+        }
+    }
+    if snapshot.state == SnapshotState::Quarantined {
+        put("quarantined", json!(true));
+    }
     body
 }
 
@@ -74,7 +91,8 @@ pub(super) fn status(state: SnapshotState) -> &'static str {
         SnapshotState::Starting | SnapshotState::Running | SnapshotState::Expiring => "running",
         SnapshotState::Cancelling | SnapshotState::Canceled => "canceled",
         SnapshotState::Ready | SnapshotState::Expired => "ready",
-        SnapshotState::Failed => "failed",
+        // Clients of the original know no further word, and would wait for ever; `quarantined` tells the difference.
+        SnapshotState::Failed | SnapshotState::Quarantined => "failed",
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::error::{no_such_method, no_such_path};
 use super::{
-    Api, Shared, access, account, auth, datasets, delivery, manage, openapi, progress, snapshot, trigger,
+    Api, Shared, access, account, auth, datasets, delivery, manage, openapi, progress, quality, snapshot,
+    trigger,
 };
 use axum::Router;
 use axum::extract::State;
@@ -43,6 +44,9 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/datasets/v3/snapshot/{snapshot_id}/input", get(snapshot::input))
         .route("/datasets/v3/snapshot/{snapshot_id}/cancel", post(manage::cancel))
         .route("/datasets/v3/snapshot/{snapshot_id}/rerun", post(manage::rerun))
+        .route("/datasets/v3/snapshot/{snapshot_id}/quality", get(quality::quality))
+        .route("/datasets/v3/snapshot/{snapshot_id}/release", post(quality::release))
+        .route("/datasets/v3/current", get(quality::current))
         .route("/datasets/v3/snapshots", get(manage::list))
         .route("/datasets/v3/log/{snapshot_id}", get(manage::log))
         .route("/datasets/v3/deliver/{snapshot_id}", post(delivery::deliver))

@@ -4,7 +4,7 @@ use super::Shared;
 use super::auth::Principal;
 use super::error::{ApiError, Result};
 use super::query::{Kind, Param, Query, optional};
-use crate::rows::{Range, Rows};
+use crate::rows::{Range, Rows, held_back};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
@@ -32,8 +32,12 @@ const GUARD: Param = optional(
     "CSV: cells that begin with =, +, - or @ get a leading apostrophe.",
 );
 
-pub(super) const DOWNLOAD: &[Param] = &[FORMAT, COMPRESS, BATCH, PART, GUARD];
-pub(super) const PARTS: &[Param] = &[FORMAT, COMPRESS, BATCH];
+/// Insists on rows that the quality gate holds back.
+pub(super) const QUARANTINED: Param =
+    optional("quarantined", Kind::Flag, "Also if the snapshot is held back by the quality gate.");
+
+pub(super) const DOWNLOAD: &[Param] = &[FORMAT, COMPRESS, BATCH, PART, GUARD, QUARANTINED];
+pub(super) const PARTS: &[Param] = &[FORMAT, COMPRESS, BATCH, QUARANTINED];
 
 /// Distinct keys of input rows that become columns of the input's CSV.
 const INPUT_COLUMNS: usize = 2_000;
@@ -58,7 +62,7 @@ pub(super) async fn download(
     let snapshot = shared.snapshot(&principal, &id).await?;
     match snapshot.state {
         SnapshotState::Starting | SnapshotState::Running | SnapshotState::Expiring => return Ok(not_ready()),
-        SnapshotState::Ready => {}
+        _ if is_given(&snapshot, &query) => {}
         _ => return Err(ApiError::bad(why_not(&snapshot))),
     }
     let part = match (query.count("batch_size"), query.count("part")) {
@@ -140,11 +144,23 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
+/// Whether the rows may be had: they are ready, or the caller insists.
+pub(super) fn is_given(snapshot: &Snapshot, query: &Query) -> bool {
+    match snapshot.state {
+        SnapshotState::Ready => true,
+        SnapshotState::Quarantined => query.flag("quarantined"),
+        _ => false,
+    }
+}
+
 /// Why there is nothing to download (api.md 5.4, 14).
 pub(super) fn why_not(snapshot: &Snapshot) -> String {
     match snapshot.state {
         SnapshotState::Expired => "Snapshot is expired".into(),
         SnapshotState::Canceled | SnapshotState::Cancelling => "Snapshot is canceled".into(),
+        SnapshotState::Quarantined => {
+            format!("{} (\"quarantined=true\" gives the rows all the same)", held_back(snapshot))
+        }
         SnapshotState::Failed => snapshot.message.clone().unwrap_or_else(|| "Snapshot is empty".into()),
         _ => "Snapshot is not ready".into(),
     }
@@ -168,7 +184,7 @@ pub(super) async fn parts(
 ) -> Result<Json<Value>> {
     let query = Query::read(raw.as_deref(), PARTS)?;
     let snapshot = shared.snapshot(&principal, &id).await?;
-    if snapshot.state != SnapshotState::Ready {
+    if !is_given(&snapshot, &query) {
         return Err(ApiError::bad(why_not(&snapshot)));
     }
     let parts = query.count("batch_size").map_or(1, |batch_size| parts_of(&snapshot, batch_size));

@@ -74,7 +74,8 @@ pub(super) async fn submit(
 
     let express = most.is_some();
     let origin = origin(&parts, principal);
-    let draft = early.trigger(&words, &scraper, &door, origin.clone(), express)?;
+    let draft =
+        early.trigger(&words, &scraper, &door, origin.clone(), express, shared.settings.quarantine)?;
     let writer = Writer::new(shared.store.clone(), shared.new_snapshot_id(now), draft, now);
     let rows = Rows::new(scraper.clone(), door.clone(), words.limit_per_input().is_some(), most);
     let mut ingest = Ingest::new(shape, rows, writer);
@@ -91,7 +92,8 @@ pub(super) async fn submit(
         }
         ingest.rows().settle_deferred(words.carried())?;
         shared.catalogue.pin(&scraper).await.map_err(ApiError::unavailable)?;
-        let trigger = options.trigger(&words, &scraper, &door, origin, express)?;
+        let trigger =
+            options.trigger(&words, &scraper, &door, origin, express, shared.settings.quarantine)?;
         ingest.finish(words.limit_per_input().is_some(), shared.new_snapshot_id(now)).await?;
         Ok(trigger)
     };

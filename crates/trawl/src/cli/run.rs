@@ -123,6 +123,7 @@ impl Run {
             force_deliver: false,
             promises: Vec::new(),
             notice: None,
+            quarantine: false,
             express: false,
             origin: Origin { kind: "CLI".into(), ..Origin::default() },
         };

@@ -6,6 +6,7 @@ use super::work::{COLUMNS_MAX, Collected, Ended, Work};
 use bytes::Bytes;
 use extract::{Extraction, Scraper};
 use futures_util::FutureExt;
+use model::quality::Profile;
 use model::{
     Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, Record, Segment, SnapshotState, Trigger,
     Verdict, error_json, host_of, keep_within, limit, record_json, settle, verdict,
@@ -56,10 +57,13 @@ impl Worker {
                 Signal::GoOn | Signal::HandBack => None,
             };
             let (fates, columns) = work.take(ended);
+            let profile = profile_of(&slice, &fates);
             let policy = &self.settings.retry;
             let outcome = settle(fates, policy, self.clock.now(), self.clock.jitter(), stopping.as_ref());
             let carried = outcome.carried.clone();
-            let Some(job) = self.register(&work.lease, outcome, &columns, &hold).await else { return };
+            let Some(job) = self.register(&work.lease, outcome, &profile, &columns, &hold).await else {
+                return;
+            };
             work.carry(job, carried);
             hold = self.leases.hold(&work.lease);
         }
@@ -146,12 +150,14 @@ impl Worker {
         &self,
         lease: &Lease,
         mut outcome: Outcome,
+        profile: &Profile,
         columns: &[String],
         hold: &Hold,
     ) -> Option<JobId> {
         /// Trims that a slice may be asked for: each means that another slice took from the same limit meanwhile.
         const TRIMS: u32 = 100;
         for attempt in 0..TRIMS {
+            outcome.profile = with_rows(profile, &outcome.records);
             let segment = self.write_segment(lease, &outcome, attempt, hold).await?;
             let finished = self.finish_until_known(lease, &outcome, segment.as_ref(), columns, hold).await;
             match finished {
@@ -246,6 +252,40 @@ impl Worker {
 fn a_bug(of: &str) -> Collected {
     tracing::error!(of, "an input's work panicked: a bug; please report it with the page");
     Fate::Never(FailureCode::Internal.into()).into()
+}
+
+/// What the inputs of a slice came to, and the fields that its records should have.
+fn profile_of(slice: &Slice, fates: &[(Input, Fate)]) -> Profile {
+    let trigger = &slice.trigger;
+    let limited = trigger.limit_per_input.is_some() || trigger.limit_multiple_results.is_some();
+    let mut profile = Profile { limited, ..Profile::default() };
+    for (input, fate) in fates {
+        profile.input(input, fate);
+    }
+    if !trigger.discover_only {
+        let asked_for = |name: &str| {
+            trigger
+                .custom_output_fields
+                .as_ref()
+                .is_none_or(|paths| paths.iter().any(|p| p == name || p.split('.').next() == Some(name)))
+        };
+        for field in slice.scraper.fields().iter().filter(|field| asked_for(&field.name)) {
+            profile.expect(&field.name);
+        }
+    }
+    profile
+}
+
+/// The profile with the records that are kept; `None` if there is nothing to tell.
+fn with_rows(profile: &Profile, records: &[Record]) -> Option<Box<Profile>> {
+    if records.is_empty() && profile.given == 0 && profile.pages.is_empty() {
+        return None;
+    }
+    let mut profile = Box::new(profile.clone());
+    for record in records {
+        profile.row(&record.json);
+    }
+    Some(profile)
 }
 
 fn stop_failure(state: SnapshotState) -> Failure {
@@ -368,9 +408,10 @@ pub(crate) fn aborted_row(
     at: model::Timestamp,
 ) -> String {
     let failure = match (code, state) {
-        (FailureCode::AbortedPage, SnapshotState::Ready | SnapshotState::Expiring) => {
-            stop_failure(SnapshotState::Expiring)
-        }
+        (
+            FailureCode::AbortedPage,
+            SnapshotState::Ready | SnapshotState::Quarantined | SnapshotState::Expiring,
+        ) => stop_failure(SnapshotState::Expiring),
         _ => code.into(),
     };
     error_json(&input.row, &failure, at)

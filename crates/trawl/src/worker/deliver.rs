@@ -101,7 +101,8 @@ impl Worker {
                 None => return Some(DeliveryOutcome::AllDone),
             };
             let rows = snapshot.visible_rows();
-            let ended = snapshot.state == SnapshotState::Ready;
+            // What is quarantined is sent only to who insisted on it.
+            let ended = matches!(snapshot.state, SnapshotState::Ready | SnapshotState::Quarantined);
             if rows <= range.first && !(part == 0 && ended) {
                 return Some(if ended { DeliveryOutcome::AllDone } else { DeliveryOutcome::Idle });
             }
@@ -149,7 +150,7 @@ impl Worker {
         let post = Post {
             endpoint: endpoint.clone(),
             auth_header: auth_header.clone(),
-            headers: headers.clone(),
+            headers: with_grade(headers, snapshot),
             content_type: promise.format.content_type(),
             gzip: promise.compress,
             snapshot: snapshot.id.to_string(),
@@ -166,12 +167,21 @@ impl Worker {
         let mut news = json!({
             "snapshot_id": snapshot.id.as_str(),
             "dataset_id": snapshot.trigger.dataset_id.0,
-            "status": snapshot.state.as_str(),
+            "scraper_version": snapshot.trigger.scraper_version,
+            "status": told(snapshot.state),
             "records": snapshot.counts.records,
             "errors": snapshot.counts.errors,
         });
         if let Some(message) = &snapshot.message {
             news["error_message"] = message.as_str().into();
+        }
+        if let Some(quality) = &snapshot.quality {
+            news["quality"] = quality.grade.as_str().into();
+            news["quality_reasons"] = json!(quality.reasons);
+        }
+        if snapshot.state == SnapshotState::Quarantined {
+            news["quarantined"] = true.into();
+            news["error_message"] = crate::rows::held_back(snapshot).into();
         }
         self.send_news(lease, &notice.endpoint, notice.auth_header.clone(), &news).await
     }
@@ -298,6 +308,23 @@ impl Worker {
             Payload::Sized(length as u64, Box::new(body().map_err(std::io::Error::other)))
         };
         judge(self.outbound.post(&url, &headers, body, timeout).await)
+    }
+}
+
+/// A header says what the quality gate thinks of the rows, once it does.
+fn with_grade(headers: &[(String, String)], snapshot: &Snapshot) -> Vec<(String, String)> {
+    let mut headers = headers.to_vec();
+    if let Some(grade) = snapshot.grade() {
+        headers.push(("x-quality".to_owned(), grade.as_str().to_owned()));
+    }
+    headers
+}
+
+/// The word for a state in news: callers know four (api.md 14).
+fn told(state: SnapshotState) -> &'static str {
+    match state {
+        SnapshotState::Quarantined => SnapshotState::Failed.as_str(),
+        other => other.as_str(),
     }
 }
 

@@ -215,6 +215,7 @@ mod tests {
             force_deliver: false,
             promises: Vec::new(),
             notice: None,
+            quarantine: false,
             express: false,
             origin: model::Origin::default(),
         }

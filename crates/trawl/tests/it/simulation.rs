@@ -140,6 +140,7 @@ impl World {
             force_deliver: false,
             promises: Vec::new(),
             notice: None,
+            quarantine: false,
             express: false,
             origin: Origin::default(),
         };

@@ -198,6 +198,8 @@ hand_through! {
     plain inputs(id: &SnapshotId, cursor: u64) -> (Vec<Input>, Option<u64>);
     plain delivery(id: &DeliveryId) -> Delivery;
     plain deliveries(id: &SnapshotId) -> Vec<Delivery>;
+    plain quality(id: &SnapshotId) -> store::Judged;
+    plain release(id: &SnapshotId, accept: bool, now: Timestamp) -> ();
     plain gauges() -> Gauges;
     plain expire(before: Timestamp, limit: usize, now: Timestamp) -> Vec<String>;
     plain forget(keys: &[String]) -> ();

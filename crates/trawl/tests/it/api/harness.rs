@@ -102,6 +102,7 @@ impl Server {
             head_timeout: Duration::from_secs(30),
             body_idle_timeout: Duration::from_secs(30),
             shutdown: Duration::from_secs(1),
+            quarantine: false,
         };
         change(&mut settings);
         let api = Arc::new(Api {
