@@ -212,7 +212,9 @@ pub(crate) fn score() -> Result<bool> {
     }
     let (shown, scrapers) = sites(&pages)?;
     good &= scrapers >= 20;
-    lines.push(format!("| lists read without a fault, a scraper file per site | their own parsers 1.0 | 20 lists | {shown} |"));
+    lines.push(format!(
+        "| lists read without a fault, a scraper file per site | their own parsers 1.0 | 20 lists | {shown} |"
+    ));
     println!("\n{}", lines.join("\n"));
     Ok(good)
 }
