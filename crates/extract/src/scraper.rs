@@ -158,7 +158,13 @@ impl Scraper {
             Format::Feed => std::borrow::Cow::Borrowed(""),
             Format::Html | Format::Json => html::decode(&page.body, content_type),
         };
-        let parts = Parts::new(page, &body, kind.format, self.spec.scripts, [row.as_ref(), caller.as_ref()]);
+        let parts = Parts::new(
+            page,
+            &body,
+            (kind.format, kind.is_brief),
+            self.spec.scripts,
+            [row.as_ref(), caller.as_ref()],
+        );
         let reader = Reader::new(&parts);
         let mut out = Extraction::default();
         let Some(whole) = reader.whole() else {

@@ -150,6 +150,8 @@ pub(crate) enum Format {
 pub(crate) struct PageKind {
     pub(crate) name: String,
     pub(crate) format: Format,
+    /// No source asks for an element of the body: no tree is built of it.
+    pub(crate) is_brief: bool,
     pub(crate) yields: Yield,
     /// The output schema with the sources of this kind.
     pub(crate) fields: Vec<Field>,
@@ -517,4 +519,68 @@ pub(crate) enum ListingProperty {
 
 impl ListingProperty {
     pub(crate) const WORDS: &'static [(&'static str, Self)] = &[("links", Self::Links), ("next", Self::Next)];
+}
+
+impl Origin {
+    /// Is it found in what a page says of itself, without a tree of its body?
+    pub(crate) fn is_brief(&self) -> bool {
+        match self {
+            Self::JsonLd(_)
+            | Self::Meta(_)
+            | Self::Body(_)
+            | Self::Const(_)
+            | Self::Input(_)
+            | Self::Page(_)
+            | Self::Header(_) => true,
+            Self::Json { within, .. } => matches!(within, Within::Scope),
+            Self::Content(content) => {
+                matches!(content, Content::Html | Content::LdJson | Content::OpenGraph | Content::Metadata)
+            }
+            Self::Css { .. }
+            | Self::XPath(_)
+            | Self::Microdata(_)
+            | Self::Recipe(_)
+            | Self::Product(_)
+            | Self::Article(_)
+            | Self::Listing(_)
+            | Self::Search(_) => false,
+        }
+    }
+}
+
+impl Field {
+    fn is_brief(&self) -> bool {
+        let inner = match &self.kind {
+            Kind::Object(fields) => fields.iter().all(Field::is_brief),
+            Kind::List(of) => match of.as_ref() {
+                Kind::Object(fields) => fields.iter().all(Field::is_brief),
+                Kind::One(_) | Kind::List(_) => true,
+            },
+            Kind::One(_) => true,
+        };
+        inner && self.from.iter().all(|source| source.origin.is_brief())
+    }
+}
+
+impl PageKind {
+    /// Does no source ask for an element of the body?
+    pub(crate) fn asks_for_no_element(&self) -> bool {
+        let all = |sources: &[Source]| sources.iter().all(|s| s.origin.is_brief());
+        let rows = match &self.yields {
+            Yield::Rows(sources) => all(sources),
+            Yield::Record | Yield::Nothing => true,
+        };
+        let follow = self.follow.iter().all(|rule| {
+            rule.each.as_deref().is_none_or(all) && all(&rule.link) && rule.begin.iter().all(Field::is_brief)
+        });
+        let next = match &self.next {
+            None | Some(Next::Count { .. }) => true,
+            Some(
+                Next::Link(sources)
+                | Next::Cursor { cursor: sources, .. }
+                | Next::Template { cursor: sources, .. },
+            ) => all(sources),
+        };
+        rows && follow && next && self.fields.iter().all(Field::is_brief)
+    }
 }

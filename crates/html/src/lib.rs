@@ -7,6 +7,7 @@
 //! would build (WHATWG HTML), except that it is cut ([`Document::is_truncated`]) or flattened past fixed limits, so that
 //! a hostile page costs time and memory linear in its size; nothing here recurses on the depth of a page.
 
+mod brief;
 mod build;
 mod decode;
 mod name;

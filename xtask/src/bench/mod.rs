@@ -6,6 +6,7 @@
 mod collect;
 mod download;
 mod durable;
+mod extract;
 mod http;
 mod process;
 mod small;
@@ -23,10 +24,11 @@ pub(super) fn figure(name: &str, value: &str, bar: &str, holds: bool) {
 /// Runs the benchmarks named, or all.
 pub(super) fn run(names: &[String]) -> Result<()> {
     process::build()?;
-    let all: [(&str, Bench); 6] = [
+    let all: [(&str, Bench); 7] = [
         ("small", small::run),
         ("collect", collect::run),
         ("durable", durable::run),
+        ("extract", extract::run),
         ("trigger", trigger::run),
         ("download", download::run),
         ("sync", small::sync),

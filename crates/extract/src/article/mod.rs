@@ -54,6 +54,11 @@ const MOST: usize = 100;
 
 /// Reads a page as an article. `url` is where it came from; a date that counts from now ("2 hours ago") counts from `now`.
 pub fn article(doc: &Document, url: &Url, now: Timestamp) -> Article {
+    read(doc, || crate::main_content(doc).text(), url, now)
+}
+
+/// The same, with the text of the main content of who may have found it before.
+pub(crate) fn read(doc: &Document, main: impl FnOnce() -> String, url: &Url, now: Timestamp) -> Article {
     let root = doc.root();
     let head = Head::of(root);
     let base = head.base.and_then(|href| address::resolve(url, href)).unwrap_or_else(|| url.clone());
@@ -61,7 +66,7 @@ pub fn article(doc: &Document, url: &Url, now: Timestamp) -> Article {
         head.ld.iter().filter_map(|node| structured::parse_json(&node.text())).collect();
     let says = Says { root, ids: structured::ids(&scripts), scripts: &scripts, head };
     let title = title::of(&says);
-    let body = body(doc, &says, title.as_deref());
+    let body = body(main(), &says, title.as_deref());
     Article {
         authors: author::of(&says),
         published: published::of(&says, url, now),
@@ -111,8 +116,7 @@ fn plain(written: &str) -> String {
 }
 
 /// The main content's text; what the data says it is where the page shows only a piece of it.
-fn body(doc: &Document, says: &Says<'_>, title: Option<&str>) -> String {
-    let shown = crate::main_content(doc).text();
+fn body(shown: String, says: &Says<'_>, title: Option<&str>) -> String {
     let shown = title.and_then(|t| shown.strip_prefix(t)).map(|s| s.trim_start().to_owned()).unwrap_or(shown);
     let written = says.item(&["articleBody"]).into_iter().find_map(Value::as_str).unwrap_or_default();
     if written.len() > 4 * shown.len() && written.len() > 500 {

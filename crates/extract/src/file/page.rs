@@ -53,15 +53,18 @@ fn page(name: &str, item: Item<'_>, file: &Table<'_>, names: &[&str], schema: &S
         table.missing("record", "or `records`, or `follow`; a page must lead to something");
     }
     table.finish();
-    Some(PageKind {
+    let mut kind = PageKind {
         name: name.to_owned(),
         format,
+        is_brief: false,
         yields,
         fields: with_overrides(schema, &own),
         follow,
         next,
         max_pages: max_pages.unwrap_or(limit::LISTING_PAGES_DEFAULT),
-    })
+    };
+    kind.is_brief = kind.asks_for_no_element();
+    Some(kind)
 }
 
 fn follow(item: Item<'_>, owner: &Table<'_>, names: &[&str], schema: &Schema) -> Option<FollowRule> {

@@ -203,10 +203,6 @@ impl<'p> Reader<'p> {
         }
     }
 
-    fn main(&self) -> crate::MainContent<'p> {
-        crate::content::main_content(self.doc())
-    }
-
     fn body(&self) -> Node<'p> {
         self.root().descendants().find(|n| n.name() == "body").unwrap_or_else(|| self.root())
     }

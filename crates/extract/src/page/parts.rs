@@ -1,6 +1,7 @@
 //! The views of one page, each made at most once and only when a field asks for it.
 
 use crate::article::Article;
+use crate::content::{MainContent, main_content};
 use crate::feed;
 use crate::limit;
 use crate::product::Product;
@@ -23,6 +24,9 @@ pub(crate) struct Parts<'p> {
     pub(crate) body: &'p str,
     format: Format,
     doc: OnceCell<Document>,
+    /// The page without its body, for kinds that ask for no element.
+    brief: OnceCell<Document>,
+    is_brief: bool,
     json: OnceCell<Option<Value>>,
     ld: OnceCell<Vec<Value>>,
     microdata: OnceCell<Vec<Value>>,
@@ -32,11 +36,11 @@ pub(crate) struct Parts<'p> {
 }
 
 impl<'p> Parts<'p> {
-    /// `scripts` is how many scripts the file reads JSON from.
+    /// `scripts` is how many scripts the file reads JSON from; `is_brief` that no source asks for an element of the body.
     pub(crate) fn new(
         page: &'p Page,
         body: &'p str,
-        format: Format,
+        (format, is_brief): (Format, bool),
         scripts: usize,
         rows: [Option<&'p Map<String, Value>>; 2],
     ) -> Self {
@@ -45,6 +49,8 @@ impl<'p> Parts<'p> {
             body,
             format,
             doc: OnceCell::new(),
+            brief: OnceCell::new(),
+            is_brief,
             json: OnceCell::new(),
             ld: OnceCell::new(),
             microdata: OnceCell::new(),
@@ -59,6 +65,14 @@ impl<'p> Parts<'p> {
             // No field finds an element on a JSON page.
             Format::Json | Format::Feed => Document::parse(""),
         })
+    }
+
+    /// What the head is read from.
+    fn brief_doc(&self) -> &Document {
+        if !self.is_brief || self.format != Format::Html {
+            return self.doc();
+        }
+        self.brief.get_or_init(|| Document::parse_brief(self.body))
     }
 
     /// The page as JSON; `None` if it is none.
@@ -93,6 +107,7 @@ pub(crate) struct Reader<'p> {
     base: OnceCell<Url>,
     ids: OnceCell<Ids<'p>>,
     micro_ids: OnceCell<Ids<'p>>,
+    main: OnceCell<MainContent<'p>>,
     article: OnceCell<Article>,
     recipe: OnceCell<Recipe>,
     product: OnceCell<Product<'p>>,
@@ -110,6 +125,7 @@ impl<'p> Reader<'p> {
             base: OnceCell::new(),
             ids: OnceCell::new(),
             micro_ids: OnceCell::new(),
+            main: OnceCell::new(),
             article: OnceCell::new(),
             recipe: OnceCell::new(),
             product: OnceCell::new(),
@@ -122,6 +138,7 @@ impl<'p> Reader<'p> {
     /// The whole page as a scope; `None` for a JSON page that is not JSON.
     pub(crate) fn whole(&self) -> Option<Scope<'p>> {
         match self.parts.format {
+            Format::Html if self.parts.is_brief => Some(Scope::Html(self.parts.brief_doc().root())),
             Format::Html => Some(Scope::Html(self.root())),
             Format::Json | Format::Feed => self.parts.json().map(Scope::Json),
         }
@@ -136,7 +153,7 @@ impl<'p> Reader<'p> {
     }
 
     pub(crate) fn head(&self) -> &Head<'p> {
-        self.head.get_or_init(|| Head::of(self.root()))
+        self.head.get_or_init(|| Head::of(self.parts.brief_doc().root()))
     }
 
     /// What relative addresses are relative to.
@@ -208,9 +225,15 @@ impl<'p> Reader<'p> {
         None
     }
 
+    /// The main content, found once.
+    pub(crate) fn main(&self) -> &MainContent<'p> {
+        self.main.get_or_init(|| main_content(self.doc()))
+    }
+
     pub(crate) fn article(&self) -> &Article {
         let page = self.parts.page;
-        self.article.get_or_init(|| crate::article::article(self.doc(), &page.url, page.fetched_at))
+        let text = || self.main().text();
+        self.article.get_or_init(|| crate::article::read(self.doc(), text, &page.url, page.fetched_at))
     }
 
     pub(crate) fn recipe(&self) -> &Recipe {

@@ -63,7 +63,7 @@ impl<S: TokenSink> Tokenizer<'_, S> {
 }
 
 /// Where the text of a comment ends that begins at `start`, and where the page goes on.
-fn end_of_comment(bytes: &[u8], start: usize) -> (usize, usize) {
+pub(crate) fn end_of_comment(bytes: &[u8], start: usize) -> (usize, usize) {
     let mut at = start;
     while let Some(offset) = memmem::find(&bytes[at..], b"--") {
         let dashes = bytes[at + offset..].iter().take_while(|&&byte| byte == b'-').count();

@@ -14,6 +14,9 @@ mod tag;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use markup::end_of_comment;
+pub(crate) use raw::end_of_script;
+
 use html5ever::LocalName;
 use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::states::RawKind;
@@ -189,7 +192,7 @@ impl<'a, S: TokenSink> Tokenizer<'a, S> {
 }
 
 /// The white space of HTML; a carriage return is none any more.
-fn is_space(byte: u8) -> bool {
+pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\t' | 0x0c)
 }
 

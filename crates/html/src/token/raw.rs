@@ -18,7 +18,7 @@ impl<S: TokenSink> Tokenizer<'_, S> {
     pub(super) fn raw(&mut self, kind: RawKind) {
         let start = self.at;
         let end = match kind {
-            RawKind::ScriptData | RawKind::ScriptDataEscaped(_) => self.end_of_script(start),
+            RawKind::ScriptData | RawKind::ScriptDataEscaped(_) => end_of_script(self.bytes(), start),
             RawKind::Rcdata | RawKind::Rawtext => memchr::memchr_iter(b'<', &self.bytes()[start..])
                 .map(|offset| start + offset)
                 .find(|&at| self.closes(at)),
@@ -46,36 +46,6 @@ impl<S: TokenSink> Tokenizer<'_, S> {
         self.byte(at).is_some_and(|byte| is_space(byte) || matches!(byte, b'/' | b'>'))
     }
 
-    fn end_of_script(&self, start: usize) -> Option<usize> {
-        let mut escape = Escape::Plain;
-        let mut at = start;
-        loop {
-            let rest = &self.bytes()[at..];
-            at += match escape {
-                Escape::Plain => memchr::memchr(b'<', rest),
-                Escape::Escaped | Escape::Double => memchr::memchr2(b'<', b'-', rest),
-            }?;
-            match escape {
-                Escape::Plain if self.says(at, b"<!--") => {
-                    escape = Escape::Escaped;
-                    // The two dashes may be those of `-->` too.
-                    at += 2;
-                    continue;
-                }
-                Escape::Escaped | Escape::Double if self.says(at, b"-->") => escape = Escape::Plain,
-                Escape::Plain | Escape::Escaped if self.closes(at) => return Some(at),
-                Escape::Escaped if self.says(at, b"<script") && self.ends_name(at + 7) => {
-                    escape = Escape::Double
-                }
-                Escape::Double if self.says(at, b"</script") && self.ends_name(at + 8) => {
-                    escape = Escape::Escaped
-                }
-                _ => {}
-            }
-            at += 1;
-        }
-    }
-
     fn rcdata(&self, start: usize, end: usize) {
         let mut at = start;
         while let Some(offset) = memchr::memchr(b'&', &self.bytes()[at..end]) {
@@ -93,5 +63,38 @@ impl<S: TokenSink> Tokenizer<'_, S> {
             };
         }
         self.text_without_null(at, end);
+    }
+}
+
+/// Where the end tag of a script begins whose text begins at `start`; `None` if the page ends first.
+pub(crate) fn end_of_script(bytes: &[u8], start: usize) -> Option<usize> {
+    let says = |at: usize, word: &[u8]| {
+        bytes.get(at..at + word.len()).is_some_and(|text| text.eq_ignore_ascii_case(word))
+    };
+    let ends_name =
+        |at: usize| bytes.get(at).is_some_and(|byte| is_space(*byte) || matches!(byte, b'/' | b'>'));
+    let mut escape = Escape::Plain;
+    let mut at = start;
+    loop {
+        let rest = bytes.get(at..)?;
+        at += match escape {
+            Escape::Plain => memchr::memchr(b'<', rest),
+            Escape::Escaped | Escape::Double => memchr::memchr2(b'<', b'-', rest),
+        }?;
+        let closes = || says(at, b"</script") && ends_name(at + 8);
+        match escape {
+            Escape::Plain if says(at, b"<!--") => {
+                escape = Escape::Escaped;
+                // The two dashes may be those of `-->` too.
+                at += 2;
+                continue;
+            }
+            Escape::Escaped | Escape::Double if says(at, b"-->") => escape = Escape::Plain,
+            Escape::Plain | Escape::Escaped if closes() => return Some(at),
+            Escape::Escaped if says(at, b"<script") && ends_name(at + 7) => escape = Escape::Double,
+            Escape::Double if closes() => escape = Escape::Escaped,
+            _ => {}
+        }
+        at += 1;
     }
 }
