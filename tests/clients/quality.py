@@ -166,7 +166,7 @@ def a_type_that_changes_is_told():
         shelf.text_price = True
         judged(collect(server, shelf.urls(2, "links"), **DISCOVER), "fail", "price: text in 100 %, number before")
         shelf.text_price, shelf.items = False, 11
-        judged(collect(server, shelf.urls(2, "links"), **DISCOVER), "fail", "records per input: ")
+        judged(collect(server, shelf.urls(2, "links"), **DISCOVER), "fail", "records and links per input: 1")
 
 
 def small_jobs_and_chosen_fields_do_not_alarm():

@@ -154,10 +154,11 @@ fn amounts(now: &Profile, before: &[&Profile], same: &[&Profile], reasons: &mut 
             .map(weigh)
             .collect();
         if let (Some((mean, grade)), Some(is)) = (shrank(stats, weigh(stats).1, &was), stats.mean()) {
-            let what = if kind.is_empty() {
-                "records per input".to_owned()
-            } else {
-                format!("records and links per page of kind `{kind}`")
+            let what = match (kind.as_str(), now.pages.len()) {
+                ("", 1) => "records per input".to_owned(),
+                // The first page also leads to others.
+                ("", _) => "records and links per input".to_owned(),
+                (kind, _) => format!("records and links per page of kind `{kind}`"),
             };
             told = true;
             reasons.add(grade, format!("{what}: {}, {} before", amount(is), amount(mean)));
