@@ -44,12 +44,23 @@ const percent = (share) => (share === null || share === undefined ? "" : (share 
 const amount = (n) => (n === null || n === undefined ? "" : Number(n.toPrecision(4)).toLocaleString());
 const escape = encodeURIComponent;
 
+// Files that never were good have no dataset: the metrics name them, and the catalogue knows them by that name.
+async function neverGood(rows) {
+  const answer = await fetch("/metrics");
+  const text = answer.ok ? await answer.text() : "";
+  const names = Array.from(text.matchAll(/^trawl_scraper_fault\{scraper="([\w.-]+)"\}/gm), (found) => found[1]);
+  const unknown = names.filter((name) => !rows.some((row) => row.scraper === name)).slice(0, 100);
+  return (await Promise.all(unknown.map((name) => ask("/datasets/v3/scrapers?dataset_id=" + escape(name))))).flat();
+}
+
 async function datasets() {
-  const rows = await ask("/datasets/v3/scrapers");
+  const known = await ask("/datasets/v3/scrapers");
+  const rows = [...(await neverGood(known)), ...known];
   return [
     make("h1", {}, "Datasets"),
     table(["Dataset", "Scraper", "Version", "Fault"], rows.map((row) => [
-      link("#/dataset/" + escape(row.id), row.name), row.scraper, make("code", {}, row.version),
+      row.version ? link("#/dataset/" + escape(row.id), row.name) : row.name, row.scraper,
+      row.version ? make("code", {}, row.version) : "",
       row.fault ? make("pre", { class: "fail" }, row.fault) : "",
     ])),
   ];
