@@ -6,6 +6,7 @@
 mod bench;
 mod clients;
 mod report;
+mod score;
 mod settings;
 mod shell;
 mod steps;
@@ -19,6 +20,7 @@ const USAGE: &str = "\
 cargo xtask test [STEP…]    everything that CI checks, or only these steps
 cargo xtask steps           the steps, with a line on each
 cargo xtask bench [NAME…]   the figures that the project claims, measured on this machine
+cargo xtask score           how right it is on saved pages with known truth, beside the best libraries
 cargo xtask gen             write what is made from the code: the README's table of settings
 ";
 
@@ -47,6 +49,7 @@ fn run() -> Result<bool> {
             Ok(true)
         }
         "bench" => bench::run(&rest).map(|()| true),
+        "score" => score::score(),
         "gen" => settings::write().map(|()| true),
         "" | "help" | "-h" | "--help" => {
             print!("{USAGE}");

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use suites::Saved;
 
 /// Which scraper reads which suite, where the command line does not say.
-const USUAL: [(&str, &str); 2] = [("recipes", "recipe"), ("products", "product")];
+const USUAL: [(&str, &str); 3] = [("recipes", "recipe"), ("products", "product"), ("structured", "web_page")];
 
 fn main() {
     let mut args = std::env::args().skip(1);

@@ -10,6 +10,7 @@
 mod article;
 mod cases;
 mod content;
+mod feed;
 mod file;
 mod jsonpath;
 pub mod limit;

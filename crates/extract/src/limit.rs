@@ -3,9 +3,9 @@
 /// Records taken from one page. Real lists have hundreds; more is a page made to exhaust memory.
 pub const RECORDS_PER_PAGE: usize = 10_000;
 /// Links followed from one page, for the same reason.
-pub const FOLLOWS_PER_PAGE: usize = 10_000;
+pub const FOLLOWS_PER_PAGE: usize = 50_000;
 /// Elements of one list value.
-pub const LIST_ITEMS: usize = 10_000;
+pub const LIST_ITEMS: usize = 50_000;
 /// Bytes of one text value. The longest articles have a few hundred kilobytes.
 pub const TEXT_BYTES: usize = 1 << 20;
 /// Bytes of a value that is the whole page (HTML, markdown, text of it): what the fetcher may bring, decoded.
@@ -36,3 +36,9 @@ pub const LD_SCRIPTS: usize = 500;
 pub const MICRODATA_ITEMS: usize = 20_000;
 /// Bytes in a single value of a page parsed as a date or a price: both are short, the rest of a long text is prose.
 pub const SHORT_VALUE_BYTES: usize = 256;
+/// Bytes of a sitemap or feed, unpacked (sitemaps.org: 50 MiB).
+pub const FEED_BYTES: u64 = 50 << 20;
+/// Entries of one (sitemaps.org: 50,000).
+pub const FEED_ENTRIES: usize = 50_000;
+/// Bytes of one value of an entry.
+pub const FEED_VALUE_BYTES: usize = 64 << 10;

@@ -4,7 +4,7 @@
 //! Invariant: a scraper is a function of its page; every function is total.
 
 use crate::page::{Parts, Reader};
-use crate::spec::{DoorPlan, DoorSpec, FieldSpec, PageKind, Spec, Yield};
+use crate::spec::{DoorPlan, DoorSpec, FieldSpec, Format, PageKind, Spec, Yield};
 use crate::{Believed, Extraction, FieldError, FileError, file, limit, schema, walk};
 use model::{Door, Failure, FailureCode, Input, Page, Request};
 use serde_json::{Map, Value};
@@ -143,7 +143,8 @@ impl Scraper {
             return failed(Failure::new(FailureCode::Internal, message));
         };
         let content_type = page.header("content-type");
-        if let Some(what) = content_type.and_then(not_a_page) {
+        // Packed sitemaps come as what they are packed with.
+        if let Some(what) = content_type.and_then(not_a_page).filter(|_| kind.format != Format::Feed) {
             return failed(Failure::new(
                 FailureCode::ParseError,
                 format!("The answer is {what}, not a page"),
@@ -152,12 +153,17 @@ impl Scraper {
         let row = object(&input.row);
         let caller = input.discovery.as_deref().and_then(object);
         let begun = input.begun.as_deref().and_then(object);
-        let body = html::decode(&page.body, content_type);
+        // A feed tells its encoding within, and may be packed.
+        let body = match kind.format {
+            Format::Feed => std::borrow::Cow::Borrowed(""),
+            Format::Html | Format::Json => html::decode(&page.body, content_type),
+        };
         let parts = Parts::new(page, &body, kind.format, self.spec.scripts, [row.as_ref(), caller.as_ref()]);
         let reader = Reader::new(&parts);
         let mut out = Extraction::default();
         let Some(whole) = reader.whole() else {
-            return failed(Failure::new(FailureCode::ParseError, "The answer is not JSON"));
+            let what = if kind.format == Format::Feed { "a sitemap or feed" } else { "JSON" };
+            return failed(Failure::new(FailureCode::ParseError, format!("The answer is not {what}")));
         };
         match &kind.yields {
             Yield::Nothing => {}

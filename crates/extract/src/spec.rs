@@ -141,6 +141,8 @@ pub(crate) enum Target {
 pub(crate) enum Format {
     Html,
     Json,
+    /// A sitemap or feed, read as JSON.
+    Feed,
 }
 
 /// One kind of page.

@@ -22,14 +22,9 @@ fn page(name: &str, item: Item<'_>, file: &Table<'_>, names: &[&str], schema: &S
     let format = match table.text("format") {
         None | Some("html") => Format::Html,
         Some("json") => Format::Json,
-        Some("xml") => {
-            table
-                .errors
-                .at(table.at, "`format = \"xml\"` is not supported yet; a sitemap can be read as \"html\"");
-            Format::Html
-        }
+        Some("feed") => Format::Feed,
         Some(_) => {
-            table.word("format", &[("html", ()), ("json", ()), ("xml", ())]);
+            table.word("format", &[("html", ()), ("json", ()), ("feed", ())]);
             Format::Html
         }
     };

@@ -1,6 +1,7 @@
 //! The views of one page, each made at most once and only when a field asks for it.
 
 use crate::article::Article;
+use crate::feed;
 use crate::limit;
 use crate::product::Product;
 use crate::recipe::{Recipe, recipe};
@@ -56,7 +57,7 @@ impl<'p> Parts<'p> {
         self.doc.get_or_init(|| match self.format {
             Format::Html => Document::parse(self.body),
             // No field finds an element on a JSON page.
-            Format::Json => Document::parse(""),
+            Format::Json | Format::Feed => Document::parse(""),
         })
     }
 
@@ -66,6 +67,7 @@ impl<'p> Parts<'p> {
             .get_or_init(|| match self.format {
                 // Some servers put a byte order mark or a guard before their JSON.
                 Format::Json => serde_json::from_str(self.body.trim_start_matches('\u{feff}')).ok(),
+                Format::Feed => feed::read(&self.page.body, self.page.header("content-type")),
                 Format::Html => None,
             })
             .as_ref()
@@ -121,7 +123,7 @@ impl<'p> Reader<'p> {
     pub(crate) fn whole(&self) -> Option<Scope<'p>> {
         match self.parts.format {
             Format::Html => Some(Scope::Html(self.root())),
-            Format::Json => self.parts.json().map(Scope::Json),
+            Format::Json | Format::Feed => self.parts.json().map(Scope::Json),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The shipped scrapers: their own cases, and the saved pages of real sites.
 
+mod feeds;
 #[expect(clippy::disallowed_methods, reason = "the ban on files is for the crate, not for its tests")]
 mod folder;
 mod jsonpath;

@@ -51,6 +51,10 @@ fn site_scrapers_find_every_record() {
             }
         }
     }
+    let scrapers: std::collections::BTreeSet<&str> = SITES.iter().map(|(name, ..)| *name).collect();
+    if wrong.is_empty() {
+        println!("site scrapers right: {} ({} pages)", scrapers.len(), SITES.len());
+    }
     assert!(wrong.is_empty(), "{wrong}");
 }
 
