@@ -93,7 +93,9 @@ fn article(page: &Saved, doc: &Document) -> Value {
 
 fn content(page: &Saved, doc: &Document) -> Value {
     let mut record = article(page, doc);
-    record["main_content"] = extract::main_content(doc).text().into();
+    let found = extract::main_content(doc);
+    record["main_content"] = found.text().into();
+    record["markdown"] = found.markdown(&page.url).into();
     record
 }
 

@@ -156,8 +156,9 @@ impl<'d> Writer<'d, '_> {
     fn element(&mut self, node: Node<'d>, name: &str) -> Option<Open> {
         Some(match name {
             "a" => {
-                let mark =
-                    node.attr("href").and_then(|href| self.address(href)).map_or(Mark::None, Mark::Link);
+                // A place within the page is none in its Markdown.
+                let href = node.attr("href").filter(|href| !href.trim_start().starts_with('#'));
+                let mark = href.and_then(|href| self.address(href)).map_or(Mark::None, Mark::Link);
                 self.line.open(mark);
                 Open::Mark
             }
@@ -303,11 +304,7 @@ impl<'d> Writer<'d, '_> {
     }
 
     fn image(&mut self, node: Node<'_>) {
-        let tiny = |name| node.attr(name).is_some_and(|v| matches!(v.trim(), "0" | "1"));
-        if tiny("width") || tiny("height") {
-            return;
-        }
-        if is_stand_in(node) {
+        if is_tiny(node) || is_stand_in(node) {
             return;
         }
         let source = image::source(|name| node.attr(name));
@@ -350,6 +347,15 @@ impl<'d> Writer<'d, '_> {
         }
         Some(escape::address(url.as_str()))
     }
+}
+
+/// True for a picture of one pixel, as counters use. A zero beside a real size only leaves it open.
+fn is_tiny(node: Node<'_>) -> bool {
+    let side = |name| node.attr(name).map(str::trim).filter(|v| !v.is_empty());
+    matches!(
+        (side("width"), side("height")),
+        (Some("1"), _) | (_, Some("1")) | (Some("0"), Some("0") | None) | (None, Some("0"))
+    )
 }
 
 /// True for a picture that another stands for: a lazy loader's, whose real one is in a `<noscript>` beside it.

@@ -7,6 +7,7 @@ use super::block::{Block, Blocks, Sum};
 use super::context::Groups;
 use super::hint::{self, Hints};
 use super::phrase::{self, Phrase};
+use super::reader::Reading;
 use std::collections::HashMap;
 
 /// What the page says of itself.
@@ -14,6 +15,8 @@ use std::collections::HashMap;
 pub(super) struct Facts {
     /// The title, only letters and digits, in lower case.
     pub(super) title: String,
+    /// Its head names an author.
+    pub(super) has_author: bool,
     /// It says that it is an article, a product, a forum's thread, a list.
     pub(super) article: bool,
     pub(super) product: bool,
@@ -27,6 +30,10 @@ const AROUND: usize = 6;
 pub(super) struct Features<'b, 'd> {
     blocks: &'b Blocks<'d>,
     facts: &'b Facts,
+    reading: &'b Reading,
+    /// Share of the text that a reading view shows, and that its article has before it is cleaned.
+    shown: f32,
+    inside: f32,
     phrases: Vec<Phrase>,
     total: Sum,
     long: f32,
@@ -60,7 +67,7 @@ pub(super) struct Features<'b, 'd> {
 const FAR: u32 = 99;
 
 impl<'b, 'd> Features<'b, 'd> {
-    pub(super) fn of(blocks: &'b Blocks<'d>, facts: &'b Facts) -> Self {
+    pub(super) fn of(blocks: &'b Blocks<'d>, facts: &'b Facts, reading: &'b Reading) -> Self {
         let list = &blocks.list;
         let total = blocks.sums[0];
         let phrases: Vec<Phrase> = list.iter().map(|b| phrase::of(&b.text)).collect();
@@ -134,7 +141,14 @@ impl<'b, 'd> Features<'b, 'd> {
             |place: usize| blocks.sums[place].chars - blocks.sums[place].linked.min(blocks.sums[place].chars);
         let least = share(0.7, plain(0));
         let dense = (0..blocks.sums.len()).rev().find(|p| num(plain(*p)) >= least).unwrap_or(0);
+        let share_of = |marks: &[bool]| {
+            let chars = list.iter().filter(|b| is_marked(marks, blocks, b)).map(|b| b.chars).sum();
+            ratio(chars, total.chars)
+        };
         Self {
+            shown: share_of(&reading.shown),
+            inside: share_of(&reading.inside),
+            reading,
             third: outermost(blocks, share(0.35, total.chars)),
             tenth: outermost(blocks, share(0.1, total.chars)),
             half: deepest(0.5),
@@ -288,7 +302,12 @@ impl<'b, 'd> Features<'b, 'd> {
         put("under_far", above.map_or(99.0, |h| len(n - h).min(99.0)));
         put("under_level", above.map_or(0.0, |h| num(u32::from(list[h].heading))));
         put("under_hints", above.map_or(0.0, |h| flag(list[h].hints & SAYS_LESS != 0)));
+        // What a reading view makes of it.
+        put("shown", flag(is_marked(&self.reading.shown, self.blocks, block)));
+        put("inside", flag(is_marked(&self.reading.inside, self.blocks, block)));
         // The page.
+        put("page_shown", self.shown);
+        put("page_inside", self.inside);
         put("page_chars", ln(self.total.chars));
         put("page_prose", self.long / num(self.total.chars).max(1.0));
         put("page_links", ratio(self.total.linked, self.total.chars));
@@ -374,6 +393,11 @@ impl<'b, 'd> Features<'b, 'd> {
     }
 }
 
+/// Is a block's text marked in a reading?
+pub(super) fn is_marked(marks: &[bool], blocks: &Blocks<'_>, block: &Block) -> bool {
+    block.first.checked_sub(blocks.root.id()).and_then(|p| marks.get(p)).copied().unwrap_or(false)
+}
+
 const SAYS_LESS: Hints = hint::SAYS_RELATED
     | hint::SAYS_COMMENT
     | hint::SAYS_SIDE
@@ -426,7 +450,7 @@ fn ln(n: u32) -> f32 {
     num(n).ln_1p()
 }
 
-fn ratio(part: u32, whole: u32) -> f32 {
+pub(super) fn ratio(part: u32, whole: u32) -> f32 {
     if whole == 0 { 0.0 } else { num(part) / num(whole) }
 }
 

@@ -6,6 +6,7 @@ use super::block::{Block, Blocks};
 use super::context::{Context, Groups};
 use super::feature::{Facts, Features};
 use super::hint::{self, Hints};
+use super::reader::Reading;
 use super::weights::{FIRST, FIRST_BIAS, SECOND, SECOND_BIAS};
 use std::collections::HashMap;
 
@@ -39,8 +40,8 @@ pub(super) enum Verdict {
 }
 
 /// For each block whether it is content.
-pub(super) fn judge(blocks: &Blocks<'_>, facts: &Facts) -> Vec<Verdict> {
-    let features = Features::of(blocks, facts);
+pub(super) fn judge(blocks: &Blocks<'_>, facts: &Facts, reading: &Reading) -> Vec<Verdict> {
+    let features = Features::of(blocks, facts, reading);
     let count = blocks.list.len();
     // What the block itself adds to the second sum is taken in the same pass.
     let (mut said, mut own) = (Vec::with_capacity(count), Vec::with_capacity(count));
@@ -226,9 +227,9 @@ mod tests {
     fn weights_and_features_have_one_order() {
         let doc = html::Document::parse("<p>text");
         let blocks = Blocks::of(doc.root());
-        let facts = Facts::default();
+        let (facts, reading) = (Facts::default(), Reading::default());
         let mut names = Vec::new();
-        Features::of(&blocks, &facts).each(0, |name, _| names.push(name));
+        Features::of(&blocks, &facts, &reading).each(0, |name, _| names.push(name));
         let of = |weights: &[Weight]| weights.iter().map(|w| w.name).collect::<Vec<_>>();
         assert_eq!(of(FIRST), names);
         names.extend(context::NAMES);

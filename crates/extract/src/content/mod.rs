@@ -13,6 +13,7 @@ mod hint;
 mod judge;
 mod main;
 mod phrase;
+mod reader;
 mod state;
 mod weights;
 mod write;
@@ -41,7 +42,8 @@ pub struct LearningRow {
 pub fn learning_rows(doc: &Document) -> (Vec<&'static str>, Vec<LearningRow>) {
     let blocks = Blocks::of(body(doc));
     let facts = facts(doc);
-    let made = Features::of(&blocks, &facts);
+    let reading = reader::read(blocks.root, blocks.sums.len(), facts.has_author);
+    let made = Features::of(&blocks, &facts, &reading);
     let (mut names, mut rows) = (Vec::new(), Vec::new());
     for (n, block) in blocks.list.iter().enumerate() {
         let mut features = Vec::new();
@@ -63,11 +65,27 @@ fn body(doc: &Document) -> Node<'_> {
 /// Scripts of structured data that are looked at for what the page is.
 const SCRIPTS: usize = 50;
 
+/// Do the head's tags name an author?
+fn names_author(head: &Head<'_>) -> bool {
+    let tags = [
+        "author",
+        "article:author",
+        "dc:creator",
+        "dcterm:creator",
+        "dc.creator",
+        "dcterms.creator",
+        "parsely-author",
+    ];
+    let named = |name: &&str| head.meta(name).is_some_and(|v| !v.trim().is_empty() && !v.contains("://"));
+    tags.iter().any(named) || head.ld.iter().take(SCRIPTS).any(|s| s.text().contains("\"author\""))
+}
+
 fn facts(doc: &Document) -> Facts {
     let head = Head::of(doc.root());
     let title = head.meta("og:title").map(str::to_owned).or_else(|| head.title_text()).unwrap_or_default();
     let kind = head.meta("og:type").unwrap_or_default().to_ascii_lowercase();
     let mut facts = Facts {
+        has_author: names_author(&head),
         title: squash(&title),
         article: kind.contains("article") || head.meta("article:published_time").is_some(),
         product: kind.contains("product"),

@@ -45,7 +45,7 @@ pub(super) fn html(kept: &Kept<'_>) -> String {
         return String::new();
     }
     let mut out = String::new();
-    let scope = kept.scope;
+    let scope = kept.view_scope;
     let mut node = scope;
     'walk: loop {
         if node == scope || is_written(kept, node) {

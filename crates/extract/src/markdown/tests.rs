@@ -24,6 +24,11 @@ fn elements_become_markdown() {
             "<a href='../x y'>l</a> <a href=//h/>m</a> <a href='javascript:x'>n</a> <a>o</a>",
             "[l](https://example.com/x%20y) [m](https://h/) n o",
         ),
+        ("<a href='#n'>1</a> <a href='/#n'>2</a>", "1 [2](https://example.com/#n)"),
+        (
+            "<img src=a.jpg width=570 height=0><img src=b.gif width=1 height=9>",
+            "![](https://example.com/a/a.jpg)",
+        ),
         ("wow!<a href=/(x)>l</a>", "wow\\![l](https://example.com/%28x%29)"),
         ("<a href=/p><h3>T</h3><p>more</p></a>", "### [T](https://example.com/p)\n\nmore"),
         (
