@@ -1,7 +1,7 @@
 //! The server: glue and faces, no rules of its own.
 //!
 //! Owns: the HTTP API (`api`), the workers (`worker`), reading rows back (`rows`), the scrapers that are loaded
-//! (`catalogue`), settings, the command line and the wiring of it all (`app`).
+//! (`catalogue`), the operator's web page (`ui`), settings, the command line and the wiring of it all (`app`).
 //! Must not know: SQL, HTTP clients, HTML. Those live behind `store`, `fetch` and `extract`.
 
 pub mod api;
@@ -12,4 +12,5 @@ pub mod clock;
 pub mod config;
 pub mod metrics;
 pub mod rows;
+mod ui;
 pub mod worker;

@@ -46,7 +46,9 @@ pub fn judge(now: &Profile, before: &[&Profile]) -> Quality {
         amounts(now, before, &same, &mut reasons);
         if now.rows >= ROWS {
             let enough: Vec<&Profile> = before.iter().copied().filter(|run| run.rows >= ROWS).collect();
-            for (name, field) in &now.fields {
+            let none = Field::default();
+            for name in now.names(&enough) {
+                let field = now.fields.get(name).unwrap_or(&none);
                 compare(name, now, field, &enough, !same.is_empty(), &mut reasons);
             }
         }
@@ -154,10 +156,11 @@ fn amounts(now: &Profile, before: &[&Profile], same: &[&Profile], reasons: &mut 
             .map(weigh)
             .collect();
         if let (Some((mean, grade)), Some(is)) = (shrank(stats, weigh(stats).1, &was), stats.mean()) {
-            let what = if kind.is_empty() {
-                "records per input".to_owned()
-            } else {
-                format!("records and links per page of kind `{kind}`")
+            let what = match (kind.as_str(), now.pages.len()) {
+                ("", 1) => "records per input".to_owned(),
+                // The first page also leads to others.
+                ("", _) => "records and links per input".to_owned(),
+                (kind, _) => format!("records and links per page of kind `{kind}`"),
             };
             told = true;
             reasons.add(grade, format!("{what}: {}, {} before", amount(is), amount(mean)));
@@ -197,9 +200,14 @@ fn compare(
     let was: Vec<(&Profile, &Field)> =
         before.iter().filter_map(|run| Some((*run, run.fields.get(name)?))).collect();
     let share = |run: &Profile, hits: u64, of: u64| Share { hits, of, weight: run.weight(of) };
-    let full: Vec<Share> = was.iter().map(|(run, f)| share(run, f.filled, run.rows)).collect();
-    let is = share(now, field.filled, now.rows);
-    if let Some((part, grade)) = fell(is, &full) {
+    let full = was.iter().map(|(run, f)| share(run, f.filled, run.whole(name))).filter(|s| s.of >= ROWS);
+    let full: Vec<Share> = full.collect();
+    let is = share(now, field.filled, now.whole(name));
+    // How full the elements of lists are says nothing: those that are not there are no elements.
+    if !name.ends_with("[]")
+        && is.of >= ROWS
+        && let Some((part, grade)) = fell(is, &full)
+    {
         reasons.add(grade, format!("{name}: filled in {}, {} before", percent(is.part()), percent(part)));
     }
     // From here on: the values that are there.

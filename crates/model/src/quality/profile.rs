@@ -1,9 +1,9 @@
 //! The profile of a run: counted row by row, merged slice by slice.
 
 use crate::{FailureCode, Fate, Input};
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Fields of one profile; a page can invent keys without end.
@@ -15,6 +15,8 @@ const PAGE_KINDS: usize = 64;
 const HOSTS: usize = 64;
 /// Numbers beyond this are taken as this, so that sums of squares stay finite.
 const LARGEST: f64 = 1e100;
+/// Bytes of a text by which it is told from others.
+const DIGEST_BYTES: usize = 256;
 /// What every record has beside the scraper's fields.
 const OWN_KEYS: [&str; 3] = ["timestamp", "input", "discovery_input"];
 
@@ -131,6 +133,9 @@ pub struct Field {
     /// Not all values are the same one.
     #[serde(rename = "v", default)]
     pub varied: bool,
+    /// Its objects have a shape of their own: their fields are counted too, as `name.key` or `name[].key`.
+    #[serde(rename = "i", default, skip_serializing_if = "std::ops::Not::not")]
+    inner: bool,
     /// Digest of the one value, as long as it is not varied; 0 without a value.
     #[serde(rename = "o", default)]
     one: u64,
@@ -165,6 +170,7 @@ impl Field {
     }
 
     fn merge(&mut self, other: &Self) {
+        self.inner |= other.inner;
         self.filled = self.filled.saturating_add(other.filled);
         for (own, more) in self.kinds.iter_mut().zip(other.kinds) {
             *own = own.saturating_add(more);
@@ -213,9 +219,29 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// A field that records should have, whether or not one does.
-    pub fn expect(&mut self, field: &str) {
-        self.field(field);
+    /// A field that records should have, whether or not one does. `inner`: it holds objects of one shape.
+    pub fn expect(&mut self, field: &str, inner: bool) {
+        if let Some(field) = self.field(field) {
+            field.inner |= inner;
+        }
+    }
+
+    /// What the fill of a field is a share of: rows, or the objects that it is a part of.
+    pub fn whole(&self, name: &str) -> u64 {
+        self.parent(name).map_or(self.rows, |parent| parent.kinds[Kind::Object as usize])
+    }
+
+    /// The objects that a field is a part of; `None` for fields of the record itself.
+    fn parent(&self, name: &str) -> Option<&Field> {
+        let (parent, _) = name.rsplit_once('.')?;
+        self.fields.get(parent.strip_suffix("[]").unwrap_or(parent)).filter(|field| field.inner)?;
+        self.fields.get(parent)
+    }
+
+    /// The fields to compare with those of an earlier run: its own, and what its objects had then.
+    pub(super) fn names<'p>(&'p self, before: &[&'p Self]) -> BTreeSet<&'p str> {
+        let lost = before.iter().flat_map(|run| run.fields.keys()).filter(|name| self.parent(name).is_some());
+        self.fields.keys().chain(lost).map(String::as_str).collect()
     }
 
     fn field(&mut self, name: &str) -> Option<&mut Field> {
@@ -229,6 +255,13 @@ impl Profile {
             self.fields.insert(name.to_owned(), Field::default());
         }
         self.fields.get_mut(name)
+    }
+
+    fn count(&mut self, name: &str, shape: &Shape) {
+        match self.field(name) {
+            Some(field) => field.add(shape),
+            None => self.uncounted += 1,
+        }
     }
 
     /// Counts one record: a JSON object. What is none counts as a record without fields.
@@ -324,13 +357,87 @@ impl<'de> Visitor<'de> for Row<'_> {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
-            let shape = map.next_value::<Shape>()?;
-            match self.0.field(&name) {
-                Some(field) => field.add(&shape),
-                None => self.0.uncounted += 1,
-            }
+            let shape = if self.0.fields.get(&*name).is_some_and(|field| field.inner) {
+                map.next_value_seed(Inner { profile: &mut *self.0, name: &name, elements: true })?
+            } else {
+                map.next_value::<Shape>()?
+            };
+            self.0.count(&name, &shape);
         }
         Ok(())
+    }
+}
+
+/// Reads a value whose objects have a shape of their own: one level, and lists of that.
+struct Inner<'p> {
+    profile: &'p mut Profile,
+    name: &'p str,
+    /// It may be a list of objects.
+    elements: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Inner<'_> {
+    type Value = Shape;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Shape, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Inner<'_> {
+    type Value = Shape;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ShapeVisitor.expecting(f)
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Shape, E> {
+        ShapeVisitor.visit_unit()
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Shape, E> {
+        ShapeVisitor.visit_bool(value)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Shape, E> {
+        ShapeVisitor.visit_i64(value)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Shape, E> {
+        ShapeVisitor.visit_u64(value)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Shape, E> {
+        ShapeVisitor.visit_f64(value)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Shape, E> {
+        ShapeVisitor.visit_str(value)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Shape, A::Error> {
+        if !self.elements {
+            return ShapeVisitor.visit_seq(seq);
+        }
+        let name = format!("{}[]", self.name);
+        let mut n = 0_u64;
+        while let Some(shape) =
+            seq.next_element_seed(Inner { profile: &mut *self.profile, name: &name, elements: false })?
+        {
+            self.profile.count(&name, &shape);
+            n += 1;
+        }
+        Ok(Shape::of(Kind::List, n))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shape, A::Error> {
+        let mut n = 0_u64;
+        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            let shape = map.next_value::<Shape>()?;
+            self.profile.count(&format!("{}.{key}", self.name), &shape);
+            n += 1;
+        }
+        Ok(Shape::of(Kind::Object, n))
     }
 }
 
@@ -342,6 +449,14 @@ struct Shape {
     size: f64,
     /// 0 if it is not worth comparing.
     digest: u64,
+}
+
+impl Shape {
+    /// Of a list or an object with so many parts.
+    #[expect(clippy::cast_precision_loss, reason = "parts of a value are far below 2^52")]
+    fn of(kind: Kind, parts: u64) -> Self {
+        Self { kind, filled: parts > 0, size: parts as f64, digest: 0 }
+    }
 }
 
 impl<'de> Deserialize<'de> for Shape {
@@ -381,7 +496,9 @@ impl<'de> Visitor<'de> for ShapeVisitor {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Shape, E> {
-        let digest = if value.is_empty() { 0 } else { fnv(value.as_bytes()) };
+        // Long texts that begin alike and are equally long are one: that decides nothing but `varied`.
+        let head = &value.as_bytes()[..value.len().min(DIGEST_BYTES)];
+        let digest = if value.is_empty() { 0 } else { (fnv(head) ^ value.len() as u64).max(1) };
         Ok(Shape { kind: Kind::Text, filled: digest != 0, size: value.chars().count() as f64, digest })
     }
 
@@ -390,7 +507,7 @@ impl<'de> Visitor<'de> for ShapeVisitor {
         while seq.next_element::<IgnoredAny>()?.is_some() {
             n += 1;
         }
-        Ok(Shape { kind: Kind::List, filled: n > 0, size: n as f64, digest: 0 })
+        Ok(Shape::of(Kind::List, n))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shape, A::Error> {
@@ -398,6 +515,6 @@ impl<'de> Visitor<'de> for ShapeVisitor {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
             n += 1;
         }
-        Ok(Shape { kind: Kind::Object, filled: n > 0, size: n as f64, digest: 0 })
+        Ok(Shape::of(Kind::Object, n))
     }
 }

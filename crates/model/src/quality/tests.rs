@@ -57,7 +57,7 @@ const SHOP: Site = Site {
 fn run(site: Site, dice: &mut Dice) -> Profile {
     let mut profile = Profile::default();
     for field in ["title", "price", "rating", "images", "never"] {
-        profile.expect(field);
+        profile.expect(field, false);
     }
     for n in 0..site.inputs {
         let input = Input::given(n, format!("{{\"url\":\"http://{}/{n}\"}}", site.host), site.host.into());
@@ -194,6 +194,38 @@ fn fields_that_are_gone_from_the_file_and_limits_are_no_reason() {
     let mut now = run(Site { rows: 2, ..SHOP }, dice);
     now.limited = true;
     assert_eq!(verdict(&now, &earlier).grade, Grade::Ok);
+}
+
+#[test]
+fn a_field_that_vanishes_inside_objects_is_caught() {
+    let run = |by: &str, city: &str| {
+        let mut profile = Profile::default();
+        profile.expect("reviews", true);
+        profile.expect("place", true);
+        profile.expect("loose", false);
+        for n in 0..20 {
+            let row = format!(
+                r#"{{"reviews":[{{"text":"a{n}"{by}}},{{"text":"b"{by}}}],"place":{{"zip":{n}{city}}},"loose":{{"k{n}":1}}}}"#
+            );
+            profile.row(&row);
+            let read = Fate::Read { records: vec![Record { root: n, json: row }], led: Vec::new() };
+            profile.input(&Input::given(n, "{}".into(), "h".into()), &read);
+        }
+        profile
+    };
+    let good = run(r#","by":"me""#, r#","city":"x""#);
+    assert_eq!((good.whole("reviews[].by"), good.whole("place.zip"), good.whole("place")), (40, 20, 20));
+    assert!(
+        good.fields.keys().all(|name| !name.starts_with("loose.")),
+        "objects without a shape have no fields"
+    );
+    let quality = verdict(&run(r#","by":null"#, ""), std::slice::from_ref(&good));
+    assert_eq!(
+        quality.reasons,
+        ["place.city: filled in 0 %, 100 % before", "reviews[].by: filled in 0 %, 100 % before"],
+        "{quality:?}"
+    );
+    assert_eq!(verdict(&good, std::slice::from_ref(&good)).grade, Grade::Ok);
 }
 
 #[test]

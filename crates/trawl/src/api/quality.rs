@@ -73,7 +73,7 @@ fn report(snapshot: &Snapshot, judged: &Judged) -> Value {
 }
 
 fn field_report(name: &str, field: &Field, profile: &Profile, before: &[&Profile]) -> Value {
-    let was = || before.iter().filter(|p| p.rows > 0).filter_map(|p| Some((p.rows, p.fields.get(name)?)));
+    let was = || before.iter().filter_map(|p| Some((p.whole(name), p.fields.get(name)?)));
     let types: Map<String, Value> = Type::ALL
         .into_iter()
         .zip(field.kinds)
@@ -82,7 +82,7 @@ fn field_report(name: &str, field: &Field, profile: &Profile, before: &[&Profile
         .collect();
     let mut body = json!({
         "filled": field.filled,
-        "fill_rate": ratio(field.filled, profile.rows),
+        "fill_rate": ratio(field.filled, profile.whole(name)),
         "baseline_fill_rate": middle(was().map(|(rows, f)| share(f.filled, rows))),
         "types": types,
     });

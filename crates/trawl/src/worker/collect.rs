@@ -270,7 +270,7 @@ fn profile_of(slice: &Slice, fates: &[(Input, Fate)]) -> Profile {
                 .is_none_or(|paths| paths.iter().any(|p| p == name || p.split('.').next() == Some(name)))
         };
         for field in slice.scraper.fields().iter().filter(|field| asked_for(&field.name)) {
-            profile.expect(&field.name);
+            profile.expect(&field.name, matches!(field.type_word.as_str(), "object" | "list of object"));
         }
     }
     profile

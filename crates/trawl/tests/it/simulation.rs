@@ -255,6 +255,9 @@ impl World {
         }
         assert_eq!(seen.len() as u64, snapshot.counts.records);
         assert_eq!(errors, snapshot.counts.errors);
+        // What the quality gate judges is what was registered, however often a slice was done.
+        let judged = self.truth.quality(&snapshot.id).await.unwrap();
+        assert_eq!(judged.profile.rows, snapshot.counts.records);
         if let Some(most) = snapshot.trigger.limit_per_input {
             assert!(per_root.values().all(|n| *n <= most), "limit_per_input {most}: {per_root:?}");
         }

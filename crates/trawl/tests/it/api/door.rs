@@ -135,3 +135,18 @@ async fn slow_senders_are_cut_off() {
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert_eq!(server.listed().await, 0);
 }
+
+#[tokio::test]
+async fn the_operators_page_is_open_and_lets_no_other_script_in() {
+    let server = Server::start().await;
+    for (path, kind) in
+        [("/ui", "text/html"), ("/ui/page.js", "text/javascript"), ("/ui/page.css", "text/css")]
+    {
+        let answer = server.send("GET", path, &[], b"").await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.header("content-type").unwrap().starts_with(kind), "{path}");
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
+    }
+    assert_eq!(server.send("GET", "/ui/other", &[], b"").await.status, 401);
+}

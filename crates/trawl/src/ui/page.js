@@ -1,0 +1,165 @@
+// The operator's page: three views by the address's hash, all of it read from the API.
+//   #/                    datasets, their versions and faults
+//   #/dataset/ID          its snapshots
+//   #/snapshot/ID         progress, verdict, fields beside the runs before, release
+"use strict";
+
+const main = document.getElementById("main");
+const trouble = document.getElementById("trouble");
+const token = document.getElementById("token");
+// Counts views, so that an answer for one that was left is dropped.
+let view = 0;
+
+// An element: texts become text nodes, never markup.
+function make(name, attributes, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes || {})) {
+    if (key === "onclick") element.addEventListener("click", value);
+    else element.setAttribute(key, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+async function ask(path, method) {
+  const answer = await fetch(path, { method: method || "GET", headers: { Authorization: "Bearer " + token.value } });
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(body.error || "the server answered " + answer.status);
+  return body;
+}
+
+function table(heads, rows) {
+  const cell = (kind, value) => {
+    const isNumber = typeof value === "number";
+    return make(kind, isNumber ? { class: "number" } : {}, isNumber ? value.toLocaleString() : value ?? "");
+  };
+  const head = make("tr", {}, ...heads.map((text) => cell("th", text)));
+  const body = rows.map((row) => make("tr", {}, ...row.map((value) => cell("td", value))));
+  return make("table", {}, make("thead", {}, head), make("tbody", {}, ...body));
+}
+
+const link = (to, text) => make("a", { href: to }, text);
+const grade = (word) => (word ? make("span", { class: word }, word) : "");
+const percent = (share) => (share === null || share === undefined ? "" : (share * 100).toFixed(share > 0 && share < 0.01 ? 1 : 0) + " %");
+const amount = (n) => (n === null || n === undefined ? "" : Number(n.toPrecision(4)).toLocaleString());
+const escape = encodeURIComponent;
+
+// Files that never were good have no dataset: the metrics name them, and the catalogue knows them by that name.
+async function neverGood(rows) {
+  const answer = await fetch("/metrics");
+  const text = answer.ok ? await answer.text() : "";
+  const names = Array.from(text.matchAll(/^trawl_scraper_fault\{scraper="([\w.-]+)"\}/gm), (found) => found[1]);
+  const unknown = names.filter((name) => !rows.some((row) => row.scraper === name)).slice(0, 100);
+  return (await Promise.all(unknown.map((name) => ask("/datasets/v3/scrapers?dataset_id=" + escape(name))))).flat();
+}
+
+async function datasets() {
+  const known = await ask("/datasets/v3/scrapers");
+  const rows = [...(await neverGood(known)), ...known];
+  return [
+    make("h1", {}, "Datasets"),
+    table(["Dataset", "Scraper", "Version", "Fault"], rows.map((row) => [
+      row.version ? link("#/dataset/" + escape(row.id), row.name) : row.name, row.scraper,
+      row.version ? make("code", {}, row.version) : "",
+      row.fault ? make("pre", { class: "fail" }, row.fault) : "",
+    ])),
+  ];
+}
+
+async function dataset(id) {
+  const rows = await ask("/datasets/v3/snapshots?limit=100&dataset_id=" + escape(id));
+  return [
+    make("h1", {}, "Snapshots of " + id),
+    table(["Snapshot", "Created", "Status", "Quality", "Records", "Errors", "Version"], rows.map((row) => [
+      link("#/snapshot/" + escape(row.id), row.id), row.created, row.quarantined ? "held back" : row.status,
+      grade(row.quality), row.dataset_size, row.errors, make("code", {}, row.scraper_version),
+    ])),
+  ];
+}
+
+function sizes(field) {
+  const parts = [];
+  for (const [key, word] of [["number", ""], ["text_length", " characters"], ["list_length", " elements"]]) {
+    const size = field[key];
+    if (!size) continue;
+    const before = size.baseline_mean === null ? "" : ` (${amount(size.baseline_mean)} before)`;
+    parts.push(`${amount(size.min)} to ${amount(size.max)}, mean ${amount(size.mean)}${before}${word}`);
+  }
+  return parts.join("; ");
+}
+
+function types(field, records) {
+  return Object.entries(field.types).map(([type, n]) => `${type} ${percent(n / records)}`).join(", ");
+}
+
+async function snapshot(id) {
+  const path = "/datasets/v3/snapshot/" + escape(id);
+  const [progress, report] = await Promise.all([ask("/datasets/v3/progress/" + escape(id)), ask(path + "/quality")]);
+  const release = (accept) => async () => {
+    try {
+      await ask(`${path}/release${accept ? "?accept=true" : ""}`, "POST");
+      await show();
+    } catch (error) {
+      tell(error);
+    }
+  };
+  const buttons = [];
+  if (report.quarantined) buttons.push(make("button", { onclick: release(false) }, "Release"));
+  if (report.quarantined || report.quality === "fail") {
+    buttons.push(make("button", { onclick: release(true) }, "Accept as the new normal"));
+  }
+  const fields = Object.entries(report.fields).map(([name, field]) => [
+    name, percent(field.fill_rate), percent(field.baseline_fill_rate), types(field, report.records), sizes(field),
+  ]);
+  return [
+    make("h1", {}, id),
+    table(["Dataset", "Status", "Quality", "Records", "Inputs", "Per input", "Before", "Version"], [[
+      link("#/dataset/" + escape(report.dataset_id), report.dataset_id), report.quarantined ? "held back" : progress.status,
+      grade(report.quality), report.records, report.inputs, amount(report.records_per_input),
+      amount(report.baseline.records_per_input), make("code", {}, report.scraper_version),
+    ]]),
+    make("ul", {}, ...report.quality_reasons.map((reason) => make("li", { class: report.quality }, reason))),
+    make("p", {}, ...buttons),
+    make("h2", {}, "Fields"),
+    make("p", {}, `Compared with ${report.baseline.snapshots.length} earlier snapshots.`),
+    table(["Field", "Filled", "Before", "Types", "Sizes"], fields),
+    make("h2", {}, "Pages"),
+    table(["Kind", "Pages", "Records and links of each", "Before"], Object.entries(report.pages).map(([kind, page]) => [
+      kind, page.pages, amount(page.gave), amount(page.baseline_gave),
+    ])),
+    make("h2", {}, "Errors"),
+    table(["Code", "Inputs", "Share"], Object.entries(report.error_codes).map(([code, e]) => [code, e.n, percent(e.share)])),
+  ];
+}
+
+function tell(error) {
+  trouble.textContent = error.message;
+  trouble.hidden = false;
+}
+
+async function show() {
+  const mine = ++view;
+  trouble.hidden = true;
+  if (!token.value) {
+    main.replaceChildren(make("p", {}, "Type a token to begin. It stays in this tab."));
+    return;
+  }
+  const [, kind, id] = location.hash.split("/").map(decodeURIComponent);
+  try {
+    const parts = kind === "dataset" ? await dataset(id) : kind === "snapshot" ? await snapshot(id) : await datasets();
+    if (mine === view) main.replaceChildren(...parts);
+  } catch (error) {
+    if (mine === view) {
+      main.replaceChildren();
+      tell(error);
+    }
+  }
+}
+
+token.value = sessionStorage.getItem("token") || "";
+token.addEventListener("change", () => {
+  sessionStorage.setItem("token", token.value);
+  show();
+});
+addEventListener("hashchange", show);
+show();
