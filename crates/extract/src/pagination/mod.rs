@@ -9,7 +9,7 @@ mod word;
 use crate::value::{text, url as address};
 use html::{Document, Node};
 use series::Series;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use url::Url;
 use word::Says;
 
@@ -101,6 +101,12 @@ pub fn pagination(doc: &Document, url: &Url) -> Pagination {
 /// The best link that says so: within a pager, near the numbers, of an address like this page's.
 fn best(links: &[Link<'_>], says: Says, own: &Url, series: &Series) -> Option<(i32, Url)> {
     let mut best: Option<(i32, &Link<'_>)> = None;
+    let mut said: HashMap<&Url, u32> = HashMap::new();
+    for link in links.iter().filter(|l| l.says == Some(says)) {
+        *said.entry(&link.url).or_default() += 1;
+    }
+    let is_number = |l: &&Link<'_>| !l.label.is_empty() && l.label.bytes().all(|b| b.is_ascii_digit());
+    let numbered: HashSet<&Url> = links.iter().filter(is_number).map(|l| &l.url).collect();
     for link in links.iter().filter(|l| l.says == Some(says) && l.url != *own) {
         let like = series::likeness(&link.url, own);
         let mut score = like;
@@ -111,6 +117,9 @@ fn best(links: &[Link<'_>], says: Says, own: &Url, series: &Series) -> Option<(i
         } else {
             0
         };
+        // A pager above a list and one below it; the number behind this page's.
+        score += if link.in_pager && said.get(&link.url).is_some_and(|n| *n > 1) { 3 } else { 0 };
+        score += if link.in_pager && numbered.contains(&link.url) { 2 } else { 0 };
         if score >= 2 && best.is_none_or(|(most, _)| score > most) {
             best = Some((score, link));
         }

@@ -101,8 +101,28 @@ fn worth(group: &[(u32, usize)], links: &[Link<'_>], own: &Url) -> i32 {
     if group.len() == 1 && pager == 0 {
         return 0;
     }
+    // Days of a calendar are numbered too.
+    let days = group.iter().filter(|(number, n)| is_day(&links[*n].url, *number)).count();
+    if days * 2 > group.len() {
+        return 0;
+    }
     let count = |n: usize| i32::try_from(n.min(30)).unwrap_or(0);
     count(group.len()) + 2 * count(steps) + 3 * count(pager)
+}
+
+/// Does an address name the day of that number: `2016-03-02` for 2?
+fn is_day(url: &Url, number: u32) -> bool {
+    let day = format!("{number:02}");
+    let written = url.as_str();
+    written.match_indices(&day).any(|(at, _)| {
+        let before: Vec<char> = written[..at].chars().rev().take(8).collect();
+        let [mark, m2, m1, other, year @ ..] = before.as_slice() else { return false };
+        matches!(mark, '-' | '/')
+            && other == mark
+            && [m1, m2].iter().all(|c| c.is_ascii_digit())
+            && year.len() == 4
+            && year.iter().all(char::is_ascii_digit)
+    })
 }
 
 /// The number of this page: one that is shown without a link between the others, else the link that leads here.
