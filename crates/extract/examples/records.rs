@@ -18,7 +18,15 @@ use std::time::{Duration, Instant};
 use suites::Saved;
 
 /// Which scraper reads which suite, where the command line does not say.
-const USUAL: [(&str, &str); 3] = [("recipes", "recipe"), ("products", "product"), ("structured", "web_page")];
+const USUAL: [(&str, &str); 7] = [
+    ("content", "article"),
+    ("news", "article"),
+    ("markdown", "article"),
+    ("recipes", "recipe"),
+    ("products", "product"),
+    ("structured", "web_page"),
+    ("lists", "the site's"),
+];
 
 fn main() {
     let mut args = std::env::args().skip(1);
