@@ -10,6 +10,7 @@
 mod article;
 mod cases;
 mod content;
+mod docs;
 mod feed;
 mod file;
 mod jsonpath;
@@ -33,6 +34,7 @@ mod walk;
 pub use article::{Article, article};
 pub use cases::{Case, CaseError, CaseResult, run_cases};
 pub use content::{LearningRow, MainContent, learning_rows, main_content};
+pub use docs::docs_page;
 pub use jsonpath::{JsonPath, JsonPathError};
 pub use listing::listing;
 pub use markdown::markdown;

@@ -1,6 +1,7 @@
 //! The shipped scrapers: their own cases, and the saved pages of real sites.
 
 mod brief;
+mod docs;
 mod feeds;
 #[expect(clippy::disallowed_methods, reason = "the ban on files is for the crate, not for its tests")]
 mod folder;
