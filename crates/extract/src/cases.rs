@@ -12,6 +12,7 @@ use crate::{Extraction, Scraper};
 use model::{Door, Failure, Input, Page, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// A case, read from its folder.
 #[derive(Clone, Debug)]
@@ -50,6 +51,17 @@ pub struct CaseResult {
     pub got: Value,
     /// It could not be run.
     pub error: Option<CaseError>,
+    /// Selectors (CSS, XPath, JSON path) that were looked with, by their line and column in the file, and whether they found anything.
+    pub tried: BTreeMap<(usize, usize), bool>,
+}
+
+/// Selectors that were looked with in some of the cases and found nothing in any: line and column, in order.
+pub fn never_found(results: &[CaseResult]) -> Vec<(usize, usize)> {
+    let mut all: BTreeMap<(usize, usize), bool> = BTreeMap::new();
+    for (at, has_found) in results.iter().flat_map(|r| &r.tried) {
+        *all.entry(*at).or_default() |= has_found;
+    }
+    all.into_iter().filter(|(_, has_found)| !has_found).map(|(at, _)| at).collect()
 }
 
 impl CaseResult {
@@ -98,6 +110,7 @@ pub fn run_cases(scraper: &Scraper, cases: &[Case]) -> Vec<CaseResult> {
                 warnings: Vec::new(),
                 got: Value::Null,
                 error: Some(error),
+                tried: BTreeMap::new(),
             },
         })
         .collect()
@@ -149,11 +162,18 @@ fn run(scraper: &Scraper, case: &Case) -> Result<CaseResult, CaseError> {
         body: case.page.clone().into(),
         fetched_at,
     };
-    let extraction = scraper.extract(&door, &input, &page);
+    let (extraction, tried) = scraper.read(&door, &input, &page, true);
     let got = shown(&extraction);
     let mut difference = Vec::new();
     compare("", &normal(expected), &got, &mut difference);
-    Ok(CaseResult { name: case.name.clone(), difference, warnings: extraction.warnings, got, error: None })
+    Ok(CaseResult {
+        name: case.name.clone(),
+        difference,
+        warnings: extraction.warnings,
+        got,
+        error: None,
+        tried,
+    })
 }
 
 fn shown(extraction: &Extraction) -> Value {

@@ -32,7 +32,7 @@ pub mod value;
 mod walk;
 
 pub use article::{Article, article};
-pub use cases::{Case, CaseError, CaseResult, run_cases};
+pub use cases::{Case, CaseError, CaseResult, never_found, run_cases};
 pub use content::{LearningRow, MainContent, learning_rows, main_content};
 pub use docs::docs_page;
 pub use jsonpath::{JsonPath, JsonPathError};

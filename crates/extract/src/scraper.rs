@@ -3,7 +3,7 @@
 //! Owns: the path row → believed → request → extraction. Must not know: how any of it is stored or fetched.
 //! Invariant: a scraper is a function of its page; every function is total.
 
-use crate::page::{Parts, Reader};
+use crate::page::{Parts, Reader, Tried};
 use crate::spec::{DoorPlan, DoorSpec, FieldSpec, Format, PageKind, Spec, Yield};
 use crate::{Believed, Extraction, FieldError, FileError, file, limit, schema, walk};
 use model::{Door, Failure, FailureCode, Input, Page, Request};
@@ -138,6 +138,12 @@ impl Scraper {
 
     /// Reads the page of an input.
     pub fn extract(&self, door: &Door, input: &Input, page: &Page) -> Extraction {
+        self.read(door, input, page, false).0
+    }
+
+    /// Reads the page; if `noting`, tells also which of the file's sources found something.
+    pub(crate) fn read(&self, door: &Door, input: &Input, page: &Page, noting: bool) -> (Extraction, Tried) {
+        let failed = |failure| (failed(failure), Tried::new());
         let Some(kind) = self.kind(door, input) else {
             let message = format!("the scraper has no page kind `{}` (door {})", input.kind, door.name());
             return failed(Failure::new(FailureCode::Internal, message));
@@ -166,6 +172,7 @@ impl Scraper {
             [row.as_ref(), caller.as_ref()],
         );
         let reader = Reader::new(&parts);
+        let reader = if noting { reader.noting() } else { reader };
         let mut out = Extraction::default();
         let Some(whole) = reader.whole() else {
             let what = if kind.format == Format::Feed { "a sitemap or feed" } else { "JSON" };
@@ -204,8 +211,9 @@ impl Scraper {
             let gave = !out.records.is_empty() || !out.follow.is_empty();
             out.follow.extend(walk::next(&reader, kind, whole, input.depth, gave));
         }
-        out.warnings = reader.into_warnings();
-        out
+        let (warnings, tried) = reader.into_warnings();
+        out.warnings = warnings;
+        (out, tried)
     }
 
     fn kind(&self, door: &Door, input: &Input) -> Option<&PageKind> {

@@ -318,6 +318,8 @@ pub(crate) struct Source {
     pub(crate) split: Option<String>,
     /// Look in the whole page, not in the row.
     pub(crate) whole_page: bool,
+    /// Line and column in the file, from 1.
+    pub(crate) at: (usize, usize),
 }
 
 /// Kinds of places.

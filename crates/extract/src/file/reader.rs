@@ -48,11 +48,16 @@ impl<'t> Errors<'t> {
         if list.len() >= limit::FILE_ERRORS {
             return;
         }
+        let (line, column) = self.place(offset);
+        list.push(FileError { line, column: column + inside, message: message.into() });
+    }
+
+    /// Line and column of a place, from 1.
+    pub(crate) fn place(&self, offset: usize) -> (usize, usize) {
         let before = self.text.get(..offset.min(self.text.len())).unwrap_or(self.text);
         let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
         let start = before.rfind('\n').map_or(0, |at| at + 1);
-        let column = before[start..].chars().count() + 1 + inside;
-        list.push(FileError { line, column, message: message.into() });
+        (line, before[start..].chars().count() + 1)
     }
 
     /// All complaints, in the order of the file.

@@ -109,7 +109,8 @@ pub(super) fn one(item: Item<'_>, owner: &Table<'_>) -> Option<Source> {
             return None;
         }
     };
-    Some(Source { origin, all, join, regex, split, whole_page })
+    let at = table.errors.place(table.at);
+    Some(Source { origin, all, join, regex, split, whole_page, at })
 }
 
 /// A regular expression within its bounds of memory.

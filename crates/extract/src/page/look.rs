@@ -24,6 +24,12 @@ pub(crate) enum Raw<'p> {
 impl<'p> Reader<'p> {
     /// What a source finds; only the first thing if not `many`. `regex`, `split` and `join` are applied.
     pub(crate) fn look(&self, source: &Source, scope: Scope<'p>, many: bool) -> Vec<Raw<'p>> {
+        let found = self.found(source, scope, many);
+        self.note(source, !found.is_empty());
+        found
+    }
+
+    fn found(&self, source: &Source, scope: Scope<'p>, many: bool) -> Vec<Raw<'p>> {
         let many = many || source.all || source.join.is_some();
         let scope = if source.whole_page { self.whole().unwrap_or(scope) } else { scope };
         let mut found = self.places(&source.origin, scope, many);

@@ -10,4 +10,4 @@ mod record;
 mod special;
 mod things;
 
-pub(crate) use parts::{Parts, Reader, Scope};
+pub(crate) use parts::{Parts, Reader, Scope, Tried};

@@ -7,7 +7,7 @@ use crate::limit;
 use crate::product::Product;
 use crate::recipe::{Recipe, recipe};
 use crate::said::Said;
-use crate::spec::{Format, Within};
+use crate::spec::{Format, Origin, Source, Within};
 use crate::structured::head::Head;
 use crate::structured::{self, Ids};
 use crate::value::url as address;
@@ -15,6 +15,7 @@ use html::{Document, Node};
 use model::Page;
 use serde_json::{Map, Value};
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
 use url::Url;
 
 /// What is owned of a page while it is read.
@@ -115,7 +116,11 @@ pub(crate) struct Reader<'p> {
     /// What the page's XPaths may still cost.
     pub(crate) work: html::Work,
     warnings: RefCell<Vec<String>>,
+    notes: Option<RefCell<Tried>>,
 }
+
+/// Selectors (CSS, XPath, JSON path) that were looked with, by their place in the file, and whether they ever found anything.
+pub(crate) type Tried = BTreeMap<(usize, usize), bool>;
 
 impl<'p> Reader<'p> {
     pub(crate) fn new(parts: &'p Parts<'p>) -> Self {
@@ -132,6 +137,22 @@ impl<'p> Reader<'p> {
             work: html::Work::default(),
             budget: Cell::new(limit::PAGE_BUDGET_BYTES),
             warnings: RefCell::default(),
+            notes: None,
+        }
+    }
+
+    /// The same, noting which sources find something.
+    pub(crate) fn noting(mut self) -> Self {
+        self.notes = Some(RefCell::default());
+        self
+    }
+
+    pub(crate) fn note(&self, source: &Source, has_found: bool) {
+        // Data that a page may carry or not is no selector.
+        let is_selector =
+            matches!(source.origin, Origin::Css { .. } | Origin::XPath(_) | Origin::Json { .. });
+        if let Some(notes) = self.notes.as_ref().filter(|_| is_selector) {
+            *notes.borrow_mut().entry(source.at).or_default() |= has_found;
         }
     }
 
@@ -278,7 +299,8 @@ impl<'p> Reader<'p> {
         }
     }
 
-    pub(crate) fn into_warnings(self) -> Vec<String> {
-        self.warnings.into_inner()
+    /// The warnings, and what was noted.
+    pub(crate) fn into_warnings(self) -> (Vec<String>, Tried) {
+        (self.warnings.into_inner(), self.notes.map(RefCell::into_inner).unwrap_or_default())
     }
 }

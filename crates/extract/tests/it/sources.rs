@@ -89,3 +89,17 @@ fn errors_say_where() {
     let errors = scraper(r#"a = { from = [{ article = "titel" }] }"#).expect_err("an error");
     assert!(errors[0].message.contains("title"), "{}", errors[0]);
 }
+
+#[test]
+fn selectors_that_never_match_are_told() {
+    let scraper = scraper("a = { from = [{ css = \"h1\" }] }\nb = { from = [{ json_ld = \"X.y\" }, { css = \"h7\" },\n  { css = \"h2\" }, { css = \"h8\" }] }").expect("a scraper");
+    let case = |html: &str| extract::Case {
+        name: "c".into(),
+        page: html.into(),
+        input: r#"{"input": {"url": "https://t.example/"}}"#.into(),
+        expected: "[]".into(),
+    };
+    let results = extract::run_cases(&scraper, &[case("<h1>1</h1>"), case("<h2>2</h2>")]);
+    // `h8` is a fallback of the first page and finds nothing there either; `h7` is tried on both.
+    assert_eq!(extract::never_found(&results), [(11, 36), (12, 19)]);
+}

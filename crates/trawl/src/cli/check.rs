@@ -2,7 +2,7 @@
 
 use super::Mistake;
 use crate::catalogue::faults_text;
-use ::extract::{Case, Scraper, run_cases};
+use ::extract::{Case, Scraper, never_found, run_cases};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -81,11 +81,24 @@ fn check(given: &Path, accept: bool) -> Result<bool> {
             out.push_str(&format!("  {line}\n"));
         }
     }
+    for (line, column) in never_found(&results) {
+        let source = text.lines().nth(line - 1).unwrap_or_default();
+        let source: String = source.chars().skip(column - 1).collect();
+        out.push_str(&format!(
+            "{shown}:{line}:{column}: warning: finds nothing in any case: {}\n",
+            first_source(&source)
+        ));
+    }
     if results.is_empty() {
         out.push_str(&format!("{name}: compiles; it has no cases\n"));
     }
     super::print(&out)?;
     Ok(passed)
+}
+
+/// The inline table at the beginning of a line's rest.
+fn first_source(rest: &str) -> &str {
+    rest.find('}').map_or(rest, |end| &rest[..=end])
 }
 
 fn cases(folder: &Path) -> Result<Vec<Case>> {
@@ -102,7 +115,10 @@ fn cases(folder: &Path) -> Result<Vec<Case>> {
             let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
             let page =
                 ["page.html", "page.json"].iter().find(|f| path.join(f).exists()).unwrap_or(&"page.html");
-            Ok(Case { name, page: read(page)?, input: text("input.json")?, expected: text("expected.json")? })
+            // A new case has none yet: it must give nothing, until what it gives is accepted.
+            let expected =
+                if path.join("expected.json").exists() { text("expected.json")? } else { "[]".to_owned() };
+            Ok(Case { name, page: read(page)?, input: text("input.json")?, expected })
         })
         .collect()
 }
