@@ -19,6 +19,11 @@ mod token;
 mod tree;
 mod xpath;
 
+/// The text with its character references replaced (`&amp;`, `&#039;`), as an attribute's value would be.
+pub fn unescape(text: &str) -> std::borrow::Cow<'_, str> {
+    token::unescape(text)
+}
+
 pub use decode::decode;
 pub use select::{Selector, SelectorError};
 pub use tree::{Document, Node};

@@ -95,7 +95,9 @@ impl<'p> Reader<'p> {
                     path.first(value).map(Raw::Json).into_iter().collect()
                 }
             }
-            Origin::JsonLd(path) => items(self.ld(), &|| self.ld_ids(), path, many),
+            Origin::JsonLd(path) => {
+                items(self.ld(), &|| self.ld_ids(), path, many).into_iter().map(plain).collect()
+            }
             Origin::Microdata(path) => items(self.microdata(), &|| self.microdata_ids(), path, many),
             Origin::Meta(names) => {
                 let head = self.head();
@@ -272,6 +274,17 @@ impl<'p> Reader<'p> {
             "script" | "style" | "title" => node.text().trim().to_owned(),
             _ => node.visible_text(),
         }
+    }
+}
+
+/// Texts of JSON-LD are often escaped as if they were HTML.
+fn plain(raw: Raw<'_>) -> Raw<'_> {
+    match raw {
+        Raw::Json(Value::String(text)) if text.contains('&') => match html::unescape(text) {
+            Cow::Owned(plain) if plain != *text => Raw::Text(Cow::Owned(plain)),
+            _ => raw,
+        },
+        other => other,
     }
 }
 

@@ -103,3 +103,20 @@ fn selectors_that_never_match_are_told() {
     // `h8` is a fallback of the first page and finds nothing there either; `h7` is tried on both.
     assert_eq!(extract::never_found(&results), [(11, 36), (12, 19)]);
 }
+
+#[test]
+fn references_in_structured_data_are_characters() {
+    let page = r#"<script type="application/ld+json">{"@type":"X","name":"Tom&#039;s &amp; Ann's &lt;b&gt;","tags":["a &amp; b","c"],
+        "url":"/p?a=1&copy=2"}</script>"#;
+    let got = read(
+        r#"
+        name = { from = [{ json_ld = "X.name" }] }
+        tags = { type = "list", from = [{ json_ld = "X.tags" }] }
+        url = { type = "url", from = [{ json_ld = "X.url" }] }
+        "#,
+        page,
+    );
+    let expected =
+        json!({"name": "Tom's & Ann's <b>", "tags": ["a & b", "c"], "url": "https://t.example/p?a=1&copy=2"});
+    assert_eq!(got, expected);
+}

@@ -29,6 +29,28 @@ impl Value {
     }
 }
 
+/// The text with its character references replaced, as an attribute's would be: `&amp;` and `&#039;`, but not the `&copy`
+/// of `?a=1&copy=2`.
+pub(crate) fn unescape(text: &str) -> std::borrow::Cow<'_, str> {
+    if !text.contains('&') {
+        return std::borrow::Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for (start, _) in text.match_indices('&') {
+        if start < at {
+            continue;
+        }
+        if let Some((value, end)) = read(text.as_bytes(), start, true) {
+            out.push_str(&text[at..start]);
+            out.push_str(value.as_str());
+            at = end;
+        }
+    }
+    out.push_str(&text[at..]);
+    std::borrow::Cow::Owned(out)
+}
+
 /// Reads the reference at `at`, where a `&` stands: its value and where it ends. `None` when the `&` is only itself.
 pub(super) fn read(page: &[u8], at: usize, in_attribute: bool) -> Option<(Value, usize)> {
     match page.get(at + 1)? {

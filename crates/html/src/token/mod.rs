@@ -14,6 +14,7 @@ mod tag;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use entity::unescape;
 pub(crate) use markup::end_of_comment;
 pub(crate) use raw::end_of_script;
 
