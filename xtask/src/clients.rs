@@ -41,6 +41,10 @@ pub(crate) fn quality() -> Result<Verdict> {
     script(&tools::python()?, "quality.py", &[])
 }
 
+pub(crate) fn author() -> Result<Verdict> {
+    script(&tools::python()?, "author.py", &[])
+}
+
 pub(crate) fn readme() -> Result<Verdict> {
     tools::openssl_and_curl()?;
     script(&tools::python()?, "readme.py", &[])

@@ -55,6 +55,11 @@ pub(crate) const ALL: &[Step] = &[
         what: "a site that changes: breakages are told, clean reruns are silent, what fails is held back",
         check: clients::quality,
     },
+    Step {
+        name: "author",
+        what: "why a field has its value: a saved page, and a record that was collected",
+        check: clients::author,
+    },
     Step { name: "readme", what: "every curl example of the README, as printed", check: clients::readme },
     Step { name: "demo", what: "the README's first command, to its end", check: clients::demo },
     Step {
@@ -79,6 +84,7 @@ const CLIENTS: &[&str] = &[
     "deliveries",
     "reload",
     "quality",
+    "author",
     "readme",
     "demo",
     "crash",

@@ -3,11 +3,13 @@
 //! Owns: the path row → believed → request → extraction. Must not know: how any of it is stored or fetched.
 //! Invariant: a scraper is a function of its page; every function is total.
 
-use crate::page::{Parts, Reader, Tried};
+use crate::explain::{self, ExplainError, Explanation, Rule};
+use crate::page::{Parts, Reader, Tried, View};
 use crate::spec::{DoorPlan, DoorSpec, FieldSpec, Format, PageKind, Spec, Yield};
 use crate::{Believed, Extraction, FieldError, FileError, file, limit, schema, walk};
 use model::{Door, Failure, FailureCode, Input, Page, Request};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -16,6 +18,8 @@ use std::sync::Arc;
 pub struct Scraper {
     name: String,
     version: String,
+    /// The file itself: what explanations quote.
+    text: String,
     spec: Spec,
 }
 
@@ -23,7 +27,7 @@ impl Scraper {
     /// Compiles a file, or says everything that is wrong with it. `name` is the name of its folder.
     pub fn compile(name: &str, text: &str) -> Result<Arc<Self>, Vec<FileError>> {
         let spec = file::compile(text)?;
-        Ok(Arc::new(Self { name: name.to_owned(), version: version(text), spec }))
+        Ok(Arc::new(Self { name: name.to_owned(), version: version(text), text: text.to_owned(), spec }))
     }
 
     /// Name of its folder.
@@ -159,15 +163,11 @@ impl Scraper {
         let row = object(&input.row);
         let caller = input.discovery.as_deref().and_then(object);
         let begun = input.begun.as_deref().and_then(object);
-        // A feed tells its encoding within, and may be packed.
-        let body = match kind.format {
-            Format::Feed => std::borrow::Cow::Borrowed(""),
-            Format::Html | Format::Json => html::decode(&page.body, content_type),
-        };
+        let body = body_of(kind, page);
         let parts = Parts::new(
             page,
             &body,
-            (kind.format, kind.is_brief),
+            (kind.format, if kind.is_brief { View::Brief } else { View::Whole }),
             self.spec.scripts,
             [row.as_ref(), caller.as_ref()],
         );
@@ -193,9 +193,7 @@ impl Scraper {
             Yield::Rows(sources) => {
                 for row in reader.rows(sources) {
                     let record = reader.record(&kind.fields, row, begun.as_ref());
-                    // Header lines and advertisements between the rows have none of what every record has.
-                    let nothing = record.values().all(Value::is_null);
-                    if nothing || lacks(kind, &record).is_some() {
+                    if !is_kept(kind, &record) {
                         continue;
                     }
                     if out.records.len() >= limit::RECORDS_PER_PAGE {
@@ -216,12 +214,106 @@ impl Scraper {
         (out, tried)
     }
 
+    /// Why a record of a page is what it is: every field, or one (`price`, `offers[0].price`). A pass of its own over the
+    /// page, for people: it costs several times what [`Scraper::extract`] does.
+    pub fn explain(
+        &self,
+        door: &Door,
+        input: &Input,
+        page: &Page,
+        number: usize,
+        field: Option<&str>,
+    ) -> Result<Explanation, ExplainError> {
+        if let Some(name) = field {
+            self.rules(name)?;
+        }
+        let extraction = self.extract(door, input, page);
+        if let Some(problem) = extraction.problem {
+            return Err(ExplainError::Page(problem));
+        }
+        let none = ExplainError::NoRecord { number, count: extraction.records.len() };
+        let Some(kind) = self.kind(door, input) else { return Err(none) };
+        let [row, caller, begun] = [Some(&*input.row), input.discovery.as_deref(), input.begun.as_deref()]
+            .map(|t| t.and_then(object));
+        let body = body_of(kind, page);
+        // A whole tree, also where extraction needs none: places are paths in it.
+        let form = (kind.format, View::Located);
+        let parts = Parts::new(page, &body, form, self.spec.scripts, [row.as_ref(), caller.as_ref()]);
+        let rows = Reader::new(&parts);
+        let (scope, is_row) = match &kind.yields {
+            Yield::Nothing => (None, false),
+            Yield::Record => (rows.whole().filter(|_| number == 0), false),
+            Yield::Rows(sources) => {
+                let scopes = rows.rows(sources).into_iter();
+                let mut kept =
+                    scopes.filter(|row| is_kept(kind, &rows.record(&kind.fields, *row, begun.as_ref())));
+                (kept.nth(number), true)
+            }
+        };
+        let Some(scope) = scope else { return Err(none) };
+        let steps = field.map(explain::steps);
+        let trace = |name: &str| -> Option<explain::Trace> {
+            // Each field with a reader of its own: what one costs is not missing to the next.
+            let reader = Reader::new(&parts);
+            let steps = steps.as_deref().filter(|s| s.first().is_some_and(|s| s.name == name));
+            let own = [explain::Step { name, index: 0 }];
+            reader.trace_within(&kind.fields, scope, &self.text, steps.unwrap_or(&own), "")
+        };
+        let wanted = |name: &str| steps.as_ref().is_none_or(|s| s.first().is_some_and(|s| s.name == name));
+        let mut fields: Vec<explain::Trace> =
+            kind.fields.iter().filter(|f| wanted(&f.name)).filter_map(|f| trace(&f.name)).collect();
+        for field in fields.iter_mut().filter(|f| f.value.is_null()) {
+            if let Some(value) = begun.as_ref().and_then(|b| b.get(&field.field)) {
+                field.value = value.clone();
+                field.begun = true;
+            }
+        }
+        if let (Some(name), true) = (field, fields.is_empty()) {
+            return Err(self.no_field(name));
+        }
+        Ok(Explanation {
+            scraper: self.name.clone(),
+            scraper_version: self.version.clone(),
+            page_kind: kind.name.clone(),
+            record: number,
+            row: if is_row { rows.place_of_scope(scope) } else { None },
+            fields,
+        })
+    }
+
+    /// The sources of a field on any kind of page, in the order of the file.
+    pub fn rules(&self, field: &str) -> Result<Vec<Rule>, ExplainError> {
+        let first = explain::steps(field).first().map_or("", |s| s.name);
+        if !self.spec.fields.iter().any(|f| f.name == first) {
+            return Err(self.no_field(field));
+        }
+        Ok(explain::rules(self.spec.pages.iter().flat_map(|p| &p.fields), field, &self.text))
+    }
+
+    fn no_field(&self, name: &str) -> ExplainError {
+        let known: Vec<&str> = self.spec.fields.iter().map(|f| f.name.as_str()).collect();
+        ExplainError::NoField { name: name.to_owned(), known: known.join(", ") }
+    }
+
     fn kind(&self, door: &Door, input: &Input) -> Option<&PageKind> {
         if input.kind.is_empty() {
             return self.spec.pages.get(self.door(door)?.0.start);
         }
         self.spec.pages.iter().find(|p| p.name == input.kind)
     }
+}
+
+/// The text of a page. A feed tells its encoding within, and may be packed.
+fn body_of<'p>(kind: &PageKind, page: &'p Page) -> Cow<'p, str> {
+    match kind.format {
+        Format::Feed => Cow::Borrowed(""),
+        Format::Html | Format::Json => html::decode(&page.body, page.header("content-type")),
+    }
+}
+
+/// Header lines and advertisements between the rows have none of what every record has.
+fn is_kept(kind: &PageKind, record: &Map<String, Value>) -> bool {
+    record.values().any(|v| !v.is_null()) && lacks(kind, record).is_none()
 }
 
 fn failed(problem: Failure) -> Extraction {

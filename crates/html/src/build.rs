@@ -6,6 +6,7 @@
 //! can go on with nodes that were never stored.
 
 use crate::name::{self, Name};
+use crate::token::Place;
 use crate::tree::{Attr, Data, Document, Kind, NONE, Span};
 use html5ever::tendril::StrTendril;
 use html5ever::tree_builder::{ElemName, ElementFlags, NodeOrText, QuirksMode, TreeSink};
@@ -83,6 +84,10 @@ pub(crate) struct Builder {
     asked: Cell<u32>,
     /// Steps the parser took over its stack of open elements: what deep nesting costs.
     work: Cell<u64>,
+    /// Where the token stands that is being worked in.
+    place: Cell<Place>,
+    /// Where each stored element was begun, if that is wanted.
+    begun: Option<RefCell<Vec<Option<Place>>>>,
 }
 
 impl Builder {
@@ -94,7 +99,29 @@ impl Builder {
         arena.attrs.reserve(bytes / 48);
         arena.store.reserve(bytes);
         arena.push(Kind::Document);
-        Builder { arena: RefCell::new(arena), asked: Cell::new(1), work: Cell::new(0) }
+        Builder {
+            arena: RefCell::new(arena),
+            asked: Cell::new(1),
+            work: Cell::new(0),
+            place: Cell::new(Place(0)),
+            begun: None,
+        }
+    }
+
+    /// The same, keeping where elements begin.
+    pub(crate) fn noting_places(mut self) -> Self {
+        self.begun = Some(RefCell::default());
+        self
+    }
+
+    /// Notes that the element `at` was begun here.
+    fn note(&self, at: u32) {
+        if let Some(begun) = self.begun.as_ref().filter(|_| self.arena.borrow().has(at)) {
+            let mut begun = begun.borrow_mut();
+            let len = begun.len().max(at as usize + 1);
+            begun.resize(len, None);
+            begun[at as usize] = Some(self.place.get());
+        }
     }
 
     /// Steps over the stack of open elements so far.
@@ -262,7 +289,8 @@ impl Arena {
     }
 
     /// Lays the tree out in document order. What was never attached, or was removed, is left behind.
-    fn lay_out(mut self) -> Document {
+    fn lay_out(mut self, begun: Option<Vec<Option<Place>>>) -> (Document, Vec<Option<Place>>) {
+        let mut placed = Vec::new();
         let mut nodes: Vec<Data> = Vec::with_capacity(self.nodes.len());
         nodes.push(Data { parent: NONE, end: 0, prev: NONE, last: NONE, kind: Kind::Document });
         // The way down: the old index, and the new index under which its children go.
@@ -290,6 +318,10 @@ impl Arena {
             let above = &mut nodes[parent as usize];
             let prev = std::mem::replace(&mut above.last, new);
             nodes.push(Data { parent, end: new + 1, prev, last: NONE, kind });
+            if let Some(begun) = &begun {
+                placed.resize(nodes.len(), None);
+                placed[new as usize] = begun.get(at as usize).copied().flatten();
+            }
             if first == NONE {
                 at = self.nodes[at as usize].next;
             } else {
@@ -297,14 +329,16 @@ impl Arena {
                 at = first;
             }
         }
-        Document {
+        let document = Document {
             nodes,
             attrs: self.attrs,
             store: self.store,
             truncated: self.full,
             filters: OnceLock::new(),
             ranks: OnceLock::new(),
-        }
+            ranges: Vec::new(),
+        };
+        (document, placed)
     }
 }
 
@@ -319,14 +353,19 @@ fn attr_name(name: QualName) -> Name {
 
 impl TreeSink for Builder {
     type Handle = Handle;
-    type Output = Document;
+    /// The tree, and where its elements were begun if that was wanted.
+    type Output = (Document, Vec<Option<Place>>);
     type ElemName<'a> = HandleName<'a>;
 
-    fn finish(self) -> Document {
-        self.arena.into_inner().lay_out()
+    fn finish(self) -> (Document, Vec<Option<Place>>) {
+        self.arena.into_inner().lay_out(self.begun.map(RefCell::into_inner))
     }
 
     fn parse_error(&self, _: Cow<'static, str>) {}
+
+    fn set_current_line(&self, line: u64) {
+        self.place.set(Place(line));
+    }
 
     fn get_document(&self) -> Handle {
         Handle { at: 0, integration_point: false, ns: ns!(), local: local_name!("") }
@@ -344,6 +383,7 @@ impl TreeSink for Builder {
             let (attrs, attr_count) = arena.keep_attrs(attrs);
             Kind::Element { name: local, attrs, attr_count, foreign }
         });
+        self.note(at);
         self.handle(at, name, flags.mathml_annotation_xml_integration_point)
     }
 

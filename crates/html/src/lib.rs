@@ -10,6 +10,7 @@
 mod brief;
 mod build;
 mod decode;
+mod locate;
 mod name;
 mod parse;
 mod select;

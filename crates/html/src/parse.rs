@@ -4,7 +4,8 @@
 //! length (servo/html5ever#788). That work is counted; past the allowance the rest of the page is dropped and the tree says so.
 
 use crate::build::Builder;
-use crate::token::Tokenizer;
+use crate::locate;
+use crate::token::{Place, Tokenizer};
 use crate::tree::Document;
 use html5ever::tree_builder::{TreeBuilder, TreeBuilderOpts, TreeSink};
 
@@ -17,9 +18,20 @@ const WORK_PER_BYTE: u64 = 32;
 
 /// Parses a page, scripting switched off.
 pub(crate) fn parse(text: &str) -> Document {
+    build(text, Builder::new).0
+}
+
+/// The same, keeping where elements stand.
+pub(crate) fn parse_located(text: &str) -> Document {
+    let (mut document, begun) = build(text, |bytes| Builder::new(bytes).noting_places());
+    document.ranges = locate::ranges(&document, &begun, text);
+    document
+}
+
+fn build(text: &str, builder: impl FnOnce(usize) -> Builder) -> (Document, Vec<Option<Place>>) {
     let kept = &text[..text.floor_char_boundary(MAX_BYTES)];
     let opts = TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() };
-    let tree = TreeBuilder::new(Builder::new(kept.len()), opts);
+    let tree = TreeBuilder::new(builder(kept.len()), opts);
     let mut tokenizer = Tokenizer::new(kept, &tree);
     let mut stopped = kept.len() < text.len();
     while tokenizer.step() {
@@ -31,7 +43,7 @@ pub(crate) fn parse(text: &str) -> Document {
     }
     stopped |= tokenizer.has_dropped();
     tokenizer.finish();
-    let mut document = tree.sink.finish();
+    let (mut document, begun) = tree.sink.finish();
     document.truncated |= stopped;
-    document
+    (document, begun)
 }

@@ -67,6 +67,8 @@ pub struct Document {
     pub(crate) filters: OnceLock<Filters>,
     /// For selectors, made at the first use: the rank of each element among its siblings.
     pub(crate) ranks: OnceLock<Ranks>,
+    /// By [`Document::parse_located`], for each node where it stands in the text.
+    pub(crate) ranges: Vec<Option<(u32, u32)>>,
 }
 
 impl Document {
@@ -80,6 +82,11 @@ impl Document {
     /// whole tree, in their order.
     pub fn parse_brief(text: &str) -> Document {
         Self::parse(&crate::brief::brief(text))
+    }
+
+    /// [`Document::parse`] that keeps where each element stands in the text: see [`Node::range`].
+    pub fn parse_located(text: &str) -> Document {
+        crate::parse::parse_located(text)
     }
 
     /// Decodes bytes as a browser would ([`crate::decode`]), then parses them. `content_type` is the HTTP header's value.
@@ -238,6 +245,13 @@ impl<'a> Node<'a> {
     /// A stable index in the document: the rank in document order, 0 for the document node.
     pub fn id(self) -> usize {
         self.at as usize
+    }
+
+    /// Begin and end of the element in bytes of the text, from its start tag to behind its end tag (or to where it ended
+    /// without one). `None` of elements that have no tag there, of other nodes, and without [`Document::parse_located`].
+    pub fn range(self) -> Option<(usize, usize)> {
+        let (start, end) = (*self.doc.ranges.get(self.at as usize)?)?;
+        Some((start as usize, end as usize))
     }
 
     /// The way down from the document, as XPath writes it: `/html/body/div[2]/p[1]`. An index stands only where siblings

@@ -49,7 +49,10 @@ impl<'t> Errors<'t> {
             return;
         }
         let (line, column) = self.place(offset);
-        list.push(FileError { line, column: column + inside, message: message.into() });
+        // Escapes and strings of several lines make a place within a string a guess: it stays on its line.
+        let width = self.text.lines().nth(line - 1).map_or(0, |l| l.chars().count());
+        let column = (column + inside).min(width + 1);
+        list.push(FileError { line, column, message: message.into() });
     }
 
     /// Line and column of a place, from 1.

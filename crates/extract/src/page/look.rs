@@ -71,7 +71,7 @@ impl<'p> Reader<'p> {
         found
     }
 
-    fn places(&self, origin: &Origin, scope: Scope<'p>, many: bool) -> Vec<Raw<'p>> {
+    pub(super) fn places(&self, origin: &Origin, scope: Scope<'p>, many: bool) -> Vec<Raw<'p>> {
         match origin {
             Origin::Css { selector, take } => {
                 let Scope::Html(node) = scope else { return Vec::new() };
@@ -297,7 +297,7 @@ fn items<'p: 'r, 'r>(
     structured::values(roots, ids, path, many).into_iter().map(Raw::Json).collect()
 }
 
-fn take_from<'p>(node: Node<'p>, take: &Take) -> Option<Raw<'p>> {
+pub(super) fn take_from<'p>(node: Node<'p>, take: &Take) -> Option<Raw<'p>> {
     match take {
         Take::Element => Some(Raw::Node(node)),
         Take::Attr(name) => {

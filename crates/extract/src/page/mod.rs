@@ -9,5 +9,6 @@ mod parts;
 mod record;
 mod special;
 mod things;
+mod trace;
 
-pub(crate) use parts::{Parts, Reader, Scope, Tried};
+pub(crate) use parts::{Parts, Reader, Scope, Tried, View};

@@ -27,7 +27,7 @@ pub(crate) struct Parts<'p> {
     doc: OnceCell<Document>,
     /// The page without its body, for kinds that ask for no element.
     brief: OnceCell<Document>,
-    is_brief: bool,
+    view: View,
     json: OnceCell<Option<Value>>,
     ld: OnceCell<Vec<Value>>,
     microdata: OnceCell<Vec<Value>>,
@@ -37,11 +37,11 @@ pub(crate) struct Parts<'p> {
 }
 
 impl<'p> Parts<'p> {
-    /// `scripts` is how many scripts the file reads JSON from; `is_brief` that no source asks for an element of the body.
+    /// `scripts` is how many scripts the file reads JSON from; `view` how much of a tree is needed.
     pub(crate) fn new(
         page: &'p Page,
         body: &'p str,
-        (format, is_brief): (Format, bool),
+        (format, view): (Format, View),
         scripts: usize,
         rows: [Option<&'p Map<String, Value>>; 2],
     ) -> Self {
@@ -51,7 +51,7 @@ impl<'p> Parts<'p> {
             format,
             doc: OnceCell::new(),
             brief: OnceCell::new(),
-            is_brief,
+            view,
             json: OnceCell::new(),
             ld: OnceCell::new(),
             microdata: OnceCell::new(),
@@ -62,6 +62,7 @@ impl<'p> Parts<'p> {
 
     fn doc(&self) -> &Document {
         self.doc.get_or_init(|| match self.format {
+            Format::Html if self.view == View::Located => Document::parse_located(self.body),
             Format::Html => Document::parse(self.body),
             // No field finds an element on a JSON page.
             Format::Json | Format::Feed => Document::parse(""),
@@ -70,7 +71,7 @@ impl<'p> Parts<'p> {
 
     /// What the head is read from.
     fn brief_doc(&self) -> &Document {
-        if !self.is_brief || self.format != Format::Html {
+        if self.view != View::Brief || self.format != Format::Html {
             return self.doc();
         }
         self.brief.get_or_init(|| Document::parse_brief(self.body))
@@ -88,10 +89,41 @@ impl<'p> Parts<'p> {
             .as_ref()
     }
 
+    /// JSON-LD, if a source has asked for it.
+    pub(crate) fn made_ld(&self) -> Option<&[Value]> {
+        self.ld.get().map(Vec::as_slice)
+    }
+
+    /// Microdata, if a source has asked for it.
+    pub(crate) fn made_microdata(&self) -> Option<&[Value]> {
+        self.microdata.get().map(Vec::as_slice)
+    }
+
+    /// JSON of the scripts that sources have asked for.
+    pub(crate) fn made_scripts(&self) -> impl Iterator<Item = &Value> {
+        self.scripts.iter().filter_map(|script| script.get()?.as_ref())
+    }
+
+    /// Every value of the input's row, and of the caller's behind it.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &'p Value> {
+        self.rows.iter().flatten().flat_map(|row| row.values())
+    }
+
     /// An input by its key.
     pub(crate) fn input(&self, key: &str) -> Option<&'p Value> {
         self.rows.iter().flatten().find_map(|row| row.get(key))
     }
+}
+
+/// How much of an HTML page is made a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum View {
+    /// What the page says of itself: no source asks for an element of the body.
+    Brief,
+    /// Everything.
+    Whole,
+    /// Everything, with where it stands in the text.
+    Located,
 }
 
 /// Where a source looks: a page or one row of it.
@@ -159,7 +191,9 @@ impl<'p> Reader<'p> {
     /// The whole page as a scope; `None` for a JSON page that is not JSON.
     pub(crate) fn whole(&self) -> Option<Scope<'p>> {
         match self.parts.format {
-            Format::Html if self.parts.is_brief => Some(Scope::Html(self.parts.brief_doc().root())),
+            Format::Html if self.parts.view == View::Brief => {
+                Some(Scope::Html(self.parts.brief_doc().root()))
+            }
             Format::Html => Some(Scope::Html(self.root())),
             Format::Json | Format::Feed => self.parts.json().map(Scope::Json),
         }

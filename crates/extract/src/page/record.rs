@@ -42,7 +42,7 @@ impl<'p> Reader<'p> {
         (!record.is_empty()).then_some(record)
     }
 
-    fn value(&self, field: &Field, scope: Scope<'p>) -> Value {
+    pub(super) fn value(&self, field: &Field, scope: Scope<'p>) -> Value {
         let mut misfit = None;
         let mut note = |not: Not| {
             if let Not::Fits(reason) = not {
@@ -123,7 +123,7 @@ fn each_once(lists: impl Iterator<Item = Vec<Value>>) -> Vec<Value> {
 }
 
 /// A place that fields can be read from.
-fn scope_of(raw: Raw<'_>) -> Option<Scope<'_>> {
+pub(super) fn scope_of(raw: Raw<'_>) -> Option<Scope<'_>> {
     match raw {
         Raw::Node(node) => Some(Scope::Html(node)),
         Raw::Json(value) => Some(Scope::Json(value)),

@@ -2,6 +2,7 @@
 
 mod brief;
 mod docs;
+mod explain;
 mod feeds;
 #[expect(clippy::disallowed_methods, reason = "the ban on files is for the crate, not for its tests")]
 mod folder;

@@ -32,12 +32,36 @@ enum Mode {
     Plaintext,
 }
 
+/// Where the tokenizer stands when it sends a token: at the end of a tag, at the beginning of a text. In the form in which the
+/// parser carries the number of a line to its sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(pub(crate) u64);
+
+impl Place {
+    fn of(tag_at: usize, at: usize) -> Self {
+        // Pages are shorter than 4 GiB.
+        Place((tag_at as u64) << 32 | at as u64)
+    }
+
+    /// Where the last tag began.
+    pub(crate) fn tag(self) -> usize {
+        (self.0 >> 32) as usize
+    }
+
+    /// Where the page goes on.
+    pub(crate) fn end(self) -> usize {
+        (self.0 & u64::from(u32::MAX)) as usize
+    }
+}
+
 /// Reads one page for one sink.
 pub(crate) struct Tokenizer<'a, S> {
     sink: &'a S,
     /// The page with its newlines normalized; tokens share its buffer.
     page: StrTendril,
     at: usize,
+    /// Where the last tag began.
+    tag_at: usize,
     mode: Mode,
     /// The last start tag: what an end tag in [`Mode::Raw`] must be called.
     last_start: LocalName,
@@ -53,7 +77,15 @@ impl<'a, S: TokenSink> Tokenizer<'a, S> {
             Some(first) => StrTendril::from_slice(&newlines(text, first)),
             None => StrTendril::from_slice(text),
         };
-        Tokenizer { sink, page, at: 0, mode: Mode::Data, last_start: LocalName::default(), dropped: false }
+        Tokenizer {
+            sink,
+            page,
+            at: 0,
+            tag_at: 0,
+            mode: Mode::Data,
+            last_start: LocalName::default(),
+            dropped: false,
+        }
     }
 
     /// Bytes read so far, of the page with its newlines normalized.
@@ -180,8 +212,9 @@ impl<'a, S: TokenSink> Tokenizer<'a, S> {
         self.page.subtendril(start as u32, (end - start) as u32)
     }
 
+    /// A token goes out with its place, as the number of its line: places cost nothing so.
     fn send(&self, token: Token) -> Option<Mode> {
-        match self.sink.process_token(token, 1) {
+        match self.sink.process_token(token, Place::of(self.tag_at, self.at).0) {
             TokenSinkResult::RawData(kind) => Some(Mode::Raw(kind)),
             TokenSinkResult::Plaintext => Some(Mode::Plaintext),
             // Scripts are not run, and the page was decoded before.

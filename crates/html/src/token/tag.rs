@@ -11,13 +11,15 @@ const MAX_ATTRS: usize = 1_024;
 impl<S: TokenSink> Tokenizer<'_, S> {
     /// The page stands at `<`, a letter follows.
     pub(super) fn start_tag(&mut self) {
+        self.tag_at = self.at;
         let name = self.tag_name(self.at + 1);
         self.last_start = name.clone();
         self.rest_of_tag(TagKind::StartTag, name);
     }
 
-    /// `start` is where the end tag's name begins.
+    /// `start` is where the end tag's name begins, behind `</`.
     pub(super) fn end_tag(&mut self, start: usize) {
+        self.tag_at = start - 2;
         let name = self.tag_name(start);
         self.rest_of_tag(TagKind::EndTag, name);
     }

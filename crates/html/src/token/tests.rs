@@ -20,12 +20,12 @@ fn ours(page: &str) -> Document {
     let mut tokenizer = Tokenizer::new(page, &tree);
     while tokenizer.step() {}
     tokenizer.finish();
-    tree.sink.finish()
+    tree.sink.finish().0
 }
 
 fn theirs(page: &str) -> Document {
     let opts = ParseOpts { tree_builder: opts(), ..ParseOpts::default() };
-    parse_document(Builder::new(page.len()), opts).one(StrTendril::from_slice(page))
+    parse_document(Builder::new(page.len()), opts).one(StrTendril::from_slice(page)).0
 }
 
 /// Every node with its depth.

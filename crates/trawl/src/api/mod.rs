@@ -11,6 +11,7 @@ mod datasets;
 mod delivery;
 mod destination;
 mod error;
+mod explain;
 mod ingest;
 mod lanes;
 mod manage;

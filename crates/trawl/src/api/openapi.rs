@@ -3,7 +3,7 @@
 //! Invariant: what an operation can answer stands here; a property-based client is run against it in the tests.
 
 use super::query::Param;
-use super::{datasets, delivery, manage, options, progress, quality, snapshot};
+use super::{datasets, delivery, explain, manage, options, progress, quality, snapshot};
 use model::limit;
 use serde_json::{Map, Value, json};
 
@@ -127,6 +127,13 @@ const OPERATIONS: &[Operation] = &[
         "The same inputs and options again.",
         &[],
         None,
+        Good::Object,
+        &[400, 403, 404],
+    ),
+    get(
+        "/datasets/v3/snapshot/{snapshot_id}/explain",
+        "Which rules of the scraper's file looked for the fields of a record.",
+        explain::EXPLAIN,
         Good::Object,
         &[400, 403, 404],
     ),

@@ -2,8 +2,8 @@
 
 use super::error::{no_such_method, no_such_path};
 use super::{
-    Api, Shared, access, account, auth, datasets, delivery, manage, openapi, progress, quality, snapshot,
-    trigger,
+    Api, Shared, access, account, auth, datasets, delivery, explain, manage, openapi, progress, quality,
+    snapshot, trigger,
 };
 use axum::Router;
 use axum::extract::State;
@@ -44,6 +44,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/datasets/v3/snapshot/{snapshot_id}/input", get(snapshot::input))
         .route("/datasets/v3/snapshot/{snapshot_id}/cancel", post(manage::cancel))
         .route("/datasets/v3/snapshot/{snapshot_id}/rerun", post(manage::rerun))
+        .route("/datasets/v3/snapshot/{snapshot_id}/explain", get(explain::explain))
         .route("/datasets/v3/snapshot/{snapshot_id}/quality", get(quality::quality))
         .route("/datasets/v3/snapshot/{snapshot_id}/release", post(quality::release))
         .route("/datasets/v3/current", get(quality::current))

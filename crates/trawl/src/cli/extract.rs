@@ -3,8 +3,8 @@
 use super::{Mistake, Options};
 use crate::catalogue::{BUILTIN, faults_text};
 use crate::clock::{Clock, SystemClock};
-use ::extract::Scraper;
-use anyhow::{Result, bail};
+use ::extract::{ExplainError, Scraper};
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use model::{Door, Input, Page, host_of};
 use serde_json::json;
@@ -24,13 +24,25 @@ pub(super) struct Extract {
     /// Page kind; the start of `collect_by_url` if absent.
     #[arg(long, default_value = "")]
     page_kind: String,
+    /// Tell of each field which rule of the file gave its value, from where on the page, and what the rules before it found.
+    #[arg(long)]
+    explain: bool,
+    /// Only this field, such as `price` or `offers[0].price`.
+    #[arg(long, requires = "explain", value_name = "NAME")]
+    field: Option<String>,
+    /// Which record of the page, from 0.
+    #[arg(long, requires = "explain", value_name = "N", default_value_t = 0)]
+    record: usize,
+    /// The explanation as JSON, one object a page.
+    #[arg(long, requires = "explain")]
+    json: bool,
     #[command(flatten)]
     options: Options,
 }
 
 impl Extract {
     pub(super) fn run(self) -> Result<()> {
-        let scraper = self.scraper()?;
+        let (scraper, file) = self.scraper()?;
         for path in &self.pages {
             let body = std::fs::read(path).map_err(|e| Mistake(format!("{}: {e}", path.display())))?;
             let row = json!({ "url": self.url.as_str() }).to_string();
@@ -44,6 +56,21 @@ impl Extract {
                 fetched_at: SystemClock.now(),
                 wire_bytes,
             };
+            if self.explain {
+                let explained =
+                    scraper.explain(&Door::Collect, &input, &page, self.record, self.field.as_deref());
+                let explanation = explained.map_err(|error| match error {
+                    ExplainError::Page(_) => anyhow!("{}: {error}", path.display()),
+                    _ => Mistake(format!("{}: {error}", path.display())).into(),
+                })?;
+                let text = if self.json {
+                    format!("{}\n", serde_json::to_string(&explanation)?)
+                } else {
+                    explanation.text(&file)
+                };
+                super::print(&text)?;
+                continue;
+            }
             let extraction = scraper.extract(&Door::Collect, &input, &page);
             for warning in &extraction.warnings {
                 eprintln!("{}: {warning}", path.display());
@@ -61,7 +88,8 @@ impl Extract {
         Ok(())
     }
 
-    fn scraper(&self) -> Result<Arc<Scraper>> {
+    /// The scraper, and what to call its file.
+    fn scraper(&self) -> Result<(Arc<Scraper>, String)> {
         let config = self.options.load()?;
         let own = Path::new(&config.scrapers).join(&self.scraper).join("scraper.toml");
         let builtin = BUILTIN.iter().find(|(name, _)| *name == self.scraper);
@@ -75,10 +103,11 @@ impl Extract {
         } else if !config.scrapers.is_empty() && own.exists() {
             (own.display().to_string(), std::fs::read_to_string(&own)?)
         } else if let Some((name, text)) = builtin {
-            ((*name).to_owned(), (*text).to_owned())
+            (format!("scrapers/{name}/scraper.toml"), (*text).to_owned())
         } else {
             bail!(Mistake(format!("there is no scraper `{}`", self.scraper)));
         };
-        Scraper::compile(&self.scraper, &text).map_err(|errors| Mistake(faults_text(&shown, &errors)).into())
+        let scraper = Scraper::compile(&self.scraper, &text).map_err(|e| Mistake(faults_text(&shown, &e)))?;
+        Ok((scraper, shown))
     }
 }
