@@ -86,6 +86,7 @@ fn pages() -> Vec<Page> {
         status: 200,
         headers: vec![("content-type".into(), content_type)],
         wire_bytes: body.len() as u64,
+        extras: model::Extras::default(),
         body: body.into(),
         fetched_at: Timestamp::from_ms(1_767_225_600_000),
     };

@@ -88,6 +88,7 @@ fn read(scraper: &Scraper, saved: &Saved) -> Vec<Value> {
         status: 200,
         headers: vec![("content-type".into(), saved.content_type.clone())],
         wire_bytes: saved.body.len() as u64,
+        extras: model::Extras::default(),
         body: saved.body.clone().into(),
         fetched_at: Timestamp::parse("2026-06-01T00:00:00Z").unwrap(),
     };

@@ -159,6 +159,7 @@ fn run(scraper: &Scraper, case: &Case) -> Result<CaseResult, CaseError> {
         status: said.status.unwrap_or(200),
         headers: vec![("content-type".into(), content_type)],
         wire_bytes: u64::try_from(case.page.len()).unwrap_or(u64::MAX),
+        extras: model::Extras::default(),
         body: case.page.clone().into(),
         fetched_at,
     };

@@ -231,6 +231,7 @@ impl Inner {
             body,
             fetched_at: now(),
             wire_bytes,
+            extras: model::Extras::default(),
         }))
     }
 

@@ -63,7 +63,13 @@ pub struct Page {
     pub fetched_at: Timestamp,
     /// Bytes of the body as they came over the wire.
     pub wire_bytes: u64,
+    /// What was asked for beside the body.
+    pub extras: Extras,
 }
+
+/// What a page leaves beside its body, where it was asked for. Empty for most pages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extras {}
 
 impl Page {
     /// The first header of that (lower-case) name.

@@ -71,10 +71,17 @@ pub struct Trigger {
     /// A synchronous call: few inputs and somebody waiting, so it uses the express slots.
     #[serde(default)]
     pub express: bool,
+    /// What is wanted beyond the documented API.
+    #[serde(default)]
+    pub wishes: Wishes,
     /// For the log of the snapshot.
     #[serde(default)]
     pub origin: Origin,
 }
+
+/// What a trigger may ask for beyond the documented API: pages kept, only what changed, and the like.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wishes {}
 
 impl Trigger {
     /// Runs with the same words here give the same kind of rows: the quality gate compares them with each other.

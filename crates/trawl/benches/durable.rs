@@ -147,6 +147,7 @@ async fn trigger(store: &dyn Store, catalogue: &Catalogue, origin: &str) -> Snap
         notice: None,
         quarantine: false,
         express: false,
+        wishes: model::Wishes::default(),
         origin: Origin::default(),
     };
     let host = origin.split(':').next().unwrap_or_default();

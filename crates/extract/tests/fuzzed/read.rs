@@ -22,6 +22,7 @@ pub(crate) fn read(
         body: body.to_vec().into(),
         fetched_at: Timestamp::from_ms(1_789_000_000_000),
         wire_bytes: 0,
+        extras: model::Extras::default(),
     };
     let out = scraper.extract(door, &input, &page);
     assert!(out.records.len() <= limit::RECORDS_PER_PAGE);

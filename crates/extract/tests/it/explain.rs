@@ -51,6 +51,7 @@ fn explain(kind: &str, body: &str, record: usize, field: Option<&str>) -> Result
         body: body.as_bytes().to_vec().into(),
         fetched_at: Timestamp::from_ms(0),
         wire_bytes: 0,
+        extras: model::Extras::default(),
     };
     scraper.explain(&Door::Collect, &input, &page, record, field)
 }

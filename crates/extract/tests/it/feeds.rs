@@ -38,6 +38,7 @@ fn sitemaps_of_other_crawlers() {
             status: 200,
             headers: vec![("content-type".into(), "application/octet-stream".into())],
             wire_bytes: 0,
+            extras: model::Extras::default(),
             body: body.into(),
             fetched_at: Timestamp::from_ms(1_767_225_600_000),
         };
@@ -73,6 +74,7 @@ fn a_sitemap_of_fifty_thousand_pages() {
         status: 200,
         headers: vec![("content-type".into(), "text/xml".into())],
         wire_bytes: 0,
+        extras: model::Extras::default(),
         body: format!("<urlset>{entries}</urlset>").into_bytes().into(),
         fetched_at: Timestamp::from_ms(1_767_225_600_000),
     };

@@ -37,6 +37,7 @@ pub(crate) fn read(scraper: &Scraper, page: &saved::Saved) -> extract::Extractio
         status: 200,
         headers: vec![("content-type".into(), content_type)],
         wire_bytes: page.bytes.len() as u64,
+        extras: model::Extras::default(),
         body: page.bytes.clone().into(),
         // 2026-01-01.
         fetched_at: Timestamp::from_ms(1_767_225_600_000),

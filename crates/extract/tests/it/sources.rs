@@ -21,6 +21,7 @@ fn read(fields: &str, html: &str) -> Value {
         status: 200,
         headers: vec![("content-type".into(), "text/html".into()), ("x-total".into(), "12".into())],
         wire_bytes: 0,
+        extras: model::Extras::default(),
         body: html.as_bytes().to_vec().into(),
         fetched_at: Timestamp::from_ms(1_767_225_600_000),
     };

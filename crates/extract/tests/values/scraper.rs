@@ -22,6 +22,7 @@ fn read(scraper: &Scraper, url: &str, html: String) -> Map<String, Value> {
     let input = Input::given(0, json!({"url": url}).to_string(), "tables.example".into());
     let page = Page {
         wire_bytes: html.len() as u64,
+        extras: model::Extras::default(),
         url,
         status: 200,
         headers: vec![("content-type".into(), "text/html; charset=utf-8".into())],

@@ -45,6 +45,7 @@ fn trigger(limit_per_input: Option<u64>) -> Trigger {
         notice: None,
         quarantine: false,
         express: false,
+        wishes: model::Wishes::default(),
         origin: model::Origin::default(),
     }
 }

@@ -189,6 +189,7 @@ mod tests {
             notice: None,
             quarantine,
             express: false,
+            wishes: model::Wishes::default(),
             origin: model::Origin::default(),
         }
     }

@@ -297,6 +297,7 @@ impl Options {
             notice: self.notice.clone(),
             quarantine,
             express,
+            wishes: model::Wishes::default(),
             origin,
         })
     }

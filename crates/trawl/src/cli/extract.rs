@@ -55,6 +55,7 @@ impl Extract {
                 body: body.into(),
                 fetched_at: SystemClock.now(),
                 wire_bytes,
+                extras: model::Extras::default(),
             };
             if self.explain {
                 let explained =

@@ -125,6 +125,7 @@ impl Run {
             notice: None,
             quarantine: false,
             express: false,
+            wishes: model::Wishes::default(),
             origin: Origin { kind: "CLI".into(), ..Origin::default() },
         };
         app.catalogue.pin(scraper).await?;

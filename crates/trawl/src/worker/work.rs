@@ -217,6 +217,7 @@ mod tests {
             notice: None,
             quarantine: false,
             express: false,
+            wishes: model::Wishes::default(),
             origin: model::Origin::default(),
         }
     }

@@ -142,6 +142,7 @@ impl World {
             notice: None,
             quarantine: false,
             express: false,
+            wishes: model::Wishes::default(),
             origin: Origin::default(),
         };
         let now = self.clock.now();

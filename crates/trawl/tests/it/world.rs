@@ -122,6 +122,7 @@ impl Fetcher for Web {
             status,
             headers: vec![("content-type".into(), "text/html; charset=utf-8".into())],
             wire_bytes: html.len() as u64,
+            extras: model::Extras::default(),
             body: Bytes::from(html),
             fetched_at: self.clock.now(),
         })
