@@ -29,7 +29,7 @@ fn main() {
     let began = Instant::now();
     // Which host each seat is of, to ask again for it.
     let mut of_seat: Vec<usize> = Vec::with_capacity(HOSTS);
-    let mut ask = |core: &mut Core, of_seat: &mut Vec<usize>, host: usize, now: u64| {
+    let ask = |core: &mut Core, of_seat: &mut Vec<usize>, host: usize, now: u64| {
         let Ok(ticket) = core.ask(&names[host], Want::default(), now) else { return };
         let seat = ticket.seat();
         if of_seat.len() <= seat {

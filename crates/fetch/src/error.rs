@@ -35,6 +35,28 @@ pub enum FetchErrorKind {
     Gone,
 }
 
+impl FetchErrorKind {
+    /// The kind as a word, for metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::NoSuchHost => "no_such_host",
+            Self::Dns => "dns",
+            Self::Connection => "connection",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Protocol => "protocol",
+            Self::TooLarge => "too_large",
+            Self::Redirects => "redirects",
+            Self::Proxy => "proxy",
+            Self::Robots => "robots",
+            Self::NoRobots => "no_robots",
+            Self::Down => "down",
+            Self::Gone => "gone",
+        }
+    }
+}
+
 /// Why there is no page. A 404 is a page, not an error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

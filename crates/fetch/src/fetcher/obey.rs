@@ -12,8 +12,8 @@ use crate::message::Hop;
 use crate::pace::Want;
 use crate::robots::{BYTES, Known, Robots, Said, product_token};
 use crate::{FetchError, FetchErrorKind};
-use http::header::CONTENT_ENCODING;
 use http::HeaderValue;
+use http::header::CONTENT_ENCODING;
 use model::{Needs, Request, RobotsPolicy};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +27,15 @@ const UNPACKED_BYTES: u64 = 4 << 20;
 
 impl Inner {
     /// Lets the page through, with the pace that its host asks for, or not.
-    pub(super) async fn obey(&self, needs: &Needs, url: &Url, route: &Route, want: Want) -> Result<Want, FetchError> {
-        if needs.robots.unwrap_or(self.settings.robots) == RobotsPolicy::Ignore || url.path() == "/robots.txt" {
+    pub(super) async fn obey(
+        &self,
+        needs: &Needs,
+        url: &Url,
+        route: &Route,
+        want: Want,
+    ) -> Result<Want, FetchError> {
+        if needs.robots.unwrap_or(self.settings.robots) == RobotsPolicy::Ignore || url.path() == "/robots.txt"
+        {
             return Ok(want);
         }
         let known = self.book(url, route).await;
@@ -79,7 +86,8 @@ impl Inner {
                             | FetchErrorKind::Down
                             | FetchErrorKind::Gone
                     );
-                let message = format!("robots.txt could not be had, so nothing may be fetched: {}", error.message);
+                let message =
+                    format!("robots.txt could not be had, so nothing may be fetched: {}", error.message);
                 let error = if is_own { FetchError { message, ..error } } else { error };
                 (Said::Nothing(error), 0)
             }
@@ -117,7 +125,9 @@ impl Inner {
                     let status = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::FOUND);
                     hop.follow(status, target?);
                 }
-                (200..=299, None) => return Ok((Said::Rules(Robots::parse(&answer.body)), answer.body.len())),
+                (200..=299, None) => {
+                    return Ok((Said::Rules(Robots::parse(&answer.body)), answer.body.len()));
+                }
                 (status @ (429 | 500..), None) => {
                     let host = url.host_str().unwrap_or_default();
                     let message =
@@ -130,7 +140,12 @@ impl Inner {
         Ok((Said::Anything(310), 0))
     }
 
-    async fn robots_hop(&self, route: &Route, hop: &Hop, bounds: &Bounds) -> Result<RobotsAnswer, FetchError> {
+    async fn robots_hop(
+        &self,
+        route: &Route,
+        hop: &Hop,
+        bounds: &Bounds,
+    ) -> Result<RobotsAnswer, FetchError> {
         let host = hop.url.host_str().unwrap_or_default();
         let (head, mut body) = self.head(route, hop, bounds, host).await?.into_parts();
         let status = head.status.as_u16();
@@ -159,7 +174,10 @@ impl Inner {
     /// in its comment if the agent says that it is compatible with a browser.
     pub(super) fn product_of(user_agent: &str) -> String {
         let inner = user_agent.split_once("compatible;").map(|(_, rest)| product_token(rest));
-        inner.filter(|token| !token.is_empty()).unwrap_or_else(|| product_token(user_agent)).to_ascii_lowercase()
+        inner
+            .filter(|token| !token.is_empty())
+            .unwrap_or_else(|| product_token(user_agent))
+            .to_ascii_lowercase()
     }
 }
 

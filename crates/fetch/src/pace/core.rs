@@ -421,7 +421,9 @@ impl Core {
         if lesson.opened {
             let health = self.hosts[at as usize].health.as_ref();
             let (wait, openings) = match health.map(|h| h.circuit) {
-                Some(super::circuit::Circuit::Open { until, openings }) => (until.saturating_sub(now), openings),
+                Some(super::circuit::Circuit::Open { until, openings }) => {
+                    (until.saturating_sub(now), openings)
+                }
                 _ => (0, 0),
             };
             let shut = Shut { wait: Duration::from_micros(wait), openings };

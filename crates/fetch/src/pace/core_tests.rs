@@ -48,7 +48,8 @@ fn express_goes_first_within_a_host_and_between_hosts() {
 #[test]
 fn a_request_may_ask_for_less_but_not_for_more() {
     let mut core = Core::new(limits(10, 2, 100));
-    let greedy = Want { host_concurrency: Some(9), host_delay: Some(Duration::from_millis(1)), express: false };
+    let greedy =
+        Want { host_concurrency: Some(9), host_delay: Some(Duration::from_millis(1)), express: false };
     for _ in 0..3 {
         core.queued("a", greedy, 0);
     }

@@ -141,7 +141,9 @@ fn rising_latency_and_breaking_connections_narrow_the_window_and_good_answers_wi
 fn one_503_is_no_reason_to_stop_but_a_row_of_them_is() {
     let mut health = Health::new(0);
     let pauses: Vec<bool> = (1..5)
-        .map(|n| health.hear(Report::SlowDown { hard: false, asked: false }, n * SECOND, n * SECOND + MS, MOST))
+        .map(|n| {
+            health.hear(Report::SlowDown { hard: false, asked: false }, n * SECOND, n * SECOND + MS, MOST)
+        })
         .map(|lesson| lesson.pause_until.is_some())
         .collect();
     assert_eq!(pauses, [false, false, true, true]);

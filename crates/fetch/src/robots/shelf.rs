@@ -103,13 +103,15 @@ impl Shelf {
         let known = Arc::new(Known::new(said, bytes, before.as_deref(), Instant::now()));
         let known = match before {
             // It fails, but what it said before is not that old.
-            Some(old) if known.tries > 0 && old.is_good() && old.at.elapsed() < KEEP_STALE => Arc::new(Known {
-                said: old.copy(),
-                at: old.at,
-                until: known.until,
-                tries: known.tries,
-                bytes: old.bytes,
-            }),
+            Some(old) if known.tries > 0 && old.is_good() && old.at.elapsed() < KEEP_STALE => {
+                Arc::new(Known {
+                    said: old.copy(),
+                    at: old.at,
+                    until: known.until,
+                    tries: known.tries,
+                    bytes: old.bytes,
+                })
+            }
             _ => known,
         };
         *book.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
@@ -129,7 +131,11 @@ impl Shelf {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let looks = state.looks;
         let book = state.books.entry(site.into()).or_insert_with(|| {
-            Arc::new(Book { known: Mutex::default(), asking: tokio::sync::Mutex::default(), used: looks.into() })
+            Arc::new(Book {
+                known: Mutex::default(),
+                asking: tokio::sync::Mutex::default(),
+                used: looks.into(),
+            })
         });
         Arc::clone(book)
     }
@@ -268,7 +274,9 @@ mod tests {
     async fn the_shelf_is_bounded() {
         let shelf = Shelf::default();
         for n in 0..300 {
-            shelf.learn(&format!("http://{n}"), || async { (Said::Rules(Robots::default()), 500 << 10) }).await;
+            shelf
+                .learn(&format!("http://{n}"), || async { (Said::Rules(Robots::default()), 500 << 10) })
+                .await;
         }
         let state = shelf.state.lock().unwrap();
         assert!(state.bytes <= ROOM && state.books.len() < 100 && state.books.contains_key("http://299"));

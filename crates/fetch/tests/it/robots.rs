@@ -33,7 +33,9 @@ fn paths(origin: &Origin) -> Vec<String> {
 
 #[tokio::test]
 async fn it_is_asked_once_before_the_first_page_and_obeyed() {
-    let origin = site("200 OK", "User-agent: *\nDisallow: /\n\nUser-agent: trawl\nAllow: /p/\nDisallow: /p/x*y$\n").await;
+    let origin =
+        site("200 OK", "User-agent: *\nDisallow: /\n\nUser-agent: trawl\nAllow: /p/\nDisallow: /p/x*y$\n")
+            .await;
     let fetcher = polite();
     let urls = ["/p/1", "/p/2", "/p/xay", "/p/3"].map(|path| origin.url(path));
     let pages = join_all(urls.iter().map(|url| fetcher.fetch(get(url), false))).await;
@@ -150,8 +152,7 @@ async fn only_the_beginning_of_a_huge_file_counts() {
 #[tokio::test]
 async fn its_delay_is_a_pace_up_to_the_bound() {
     let origin = site("200 OK", "User-agent: *\nCrawl-delay: 3600").await;
-    let fetcher =
-        fetcher(Settings { robots: RobotsPolicy::Respect, crawl_delay_max_ms: 120, ..settings() });
+    let fetcher = fetcher(Settings { robots: RobotsPolicy::Respect, crawl_delay_max_ms: 120, ..settings() });
     let url = origin.url("/p");
     let pages = join_all((0..3).map(|_| fetcher.fetch(get(&url), false))).await;
     assert!(pages.iter().all(Result::is_ok), "{pages:?}");
