@@ -393,6 +393,8 @@ pub(crate) enum PageProperty {
     Language,
     Canonical,
     FetchedAt,
+    /// What the page tells search engines and other robots: `X-Robots-Tag` and meta robots together.
+    Robots,
 }
 
 impl PageProperty {
@@ -404,6 +406,7 @@ impl PageProperty {
         ("language", Self::Language),
         ("canonical", Self::Canonical),
         ("fetched_at", Self::FetchedAt),
+        ("robots", Self::Robots),
     ];
 }
 

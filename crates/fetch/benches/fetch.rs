@@ -95,6 +95,7 @@ fn run(
         allow_networks: vec!["127.0.0.0/8".into()],
         host_concurrency: u32::try_from(at_once)?,
         idle_per_host: at_once,
+        robots: model::RobotsPolicy::Ignore,
         ..Settings::default()
     })?;
     let pages = Arc::new(AtomicU64::new(0));

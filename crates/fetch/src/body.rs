@@ -81,6 +81,20 @@ pub(crate) async fn collect(body: &mut Incoming, host: &str, bounds: &Bounds) ->
     Ok(first.unwrap_or_else(|| rest.freeze()))
 }
 
+/// The beginning of a body, as far as the bounds let it.
+pub(crate) async fn beginning(body: &mut Incoming, host: &str, bounds: &Bounds) -> Result<Bytes, FetchError> {
+    let most = usize::try_from(bounds.bytes_max).unwrap_or(usize::MAX);
+    let mut start = BytesMut::new();
+    while let Some(frame) = bounds.within(bounds.idle, host, "more of the body", body.frame()).await? {
+        let Ok(bytes) = frame.map_err(|error| body_error(host, &error))?.into_data() else { continue };
+        start.extend_from_slice(&bytes[..bytes.len().min(most - start.len())]);
+        if start.len() == most {
+            break;
+        }
+    }
+    Ok(start.freeze())
+}
+
 /// Undoes the content encodings: in place if it is quick, else where blocking is allowed.
 pub(crate) async fn decoded(
     wire: Bytes,

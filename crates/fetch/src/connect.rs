@@ -49,7 +49,8 @@ impl Connector {
     async fn connect(self, uri: Uri) -> Result<Stream, FetchError> {
         let timeout = self.0.timeout;
         match tokio::time::timeout(timeout, self.0.open(&uri)).await {
-            Ok(result) => result,
+            // Names, addresses and TLS belong to reaching the host; what the guard refuses is not the host's doing.
+            Ok(result) => result.map_err(FetchError::unreached),
             Err(_) => Err(FetchError::new(
                 FetchErrorKind::Timeout,
                 format!(
@@ -57,7 +58,8 @@ impl Connector {
                     uri.host().unwrap_or_default(),
                     timeout.as_millis()
                 ),
-            )),
+            )
+            .unreached()),
         }
     }
 }

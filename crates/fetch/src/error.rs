@@ -25,6 +25,36 @@ pub enum FetchErrorKind {
     Redirects,
     /// The proxy failed or refused.
     Proxy,
+    /// robots.txt disallows it. Never passes within a job.
+    Robots,
+    /// robots.txt answers with a server's error, which disallows everything for now (RFC 9309, section 2.3.1.4).
+    NoRobots,
+    /// The host did not answer the last requests, and was not asked again now.
+    Down,
+    /// The same for a while already.
+    Gone,
+}
+
+impl FetchErrorKind {
+    /// The kind as a word, for metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::NoSuchHost => "no_such_host",
+            Self::Dns => "dns",
+            Self::Connection => "connection",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Protocol => "protocol",
+            Self::TooLarge => "too_large",
+            Self::Redirects => "redirects",
+            Self::Proxy => "proxy",
+            Self::Robots => "robots",
+            Self::NoRobots => "no_robots",
+            Self::Down => "down",
+            Self::Gone => "gone",
+        }
+    }
 }
 
 /// Why there is no page. A 404 is a page, not an error.
@@ -35,12 +65,26 @@ pub struct FetchError {
     pub kind: FetchErrorKind,
     /// One sentence for the error row, without secrets.
     pub message: String,
+    /// Milliseconds before which it makes no sense to try again, if that is known.
+    pub again_ms: Option<u64>,
+    /// The host was not even reached: no connection was made.
+    pub(crate) unreached: bool,
 }
 
 impl FetchError {
     /// With its sentence.
     pub fn new(kind: FetchErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), again_ms: None, unreached: false }
+    }
+
+    /// Of a connection that was not made.
+    pub(crate) fn unreached(self) -> Self {
+        Self { unreached: true, ..self }
+    }
+
+    /// With the time before which it makes no sense to try again.
+    pub(crate) fn again(self, ms: u64) -> Self {
+        Self { again_ms: Some(ms), ..self }
     }
 
     /// The kind of trouble for the retry policy; `None` if it will not pass.
@@ -49,10 +93,16 @@ impl FetchError {
             FetchErrorKind::Refused
             | FetchErrorKind::NoSuchHost
             | FetchErrorKind::TooLarge
-            | FetchErrorKind::Redirects => None,
+            | FetchErrorKind::Redirects
+            | FetchErrorKind::Robots => None,
             FetchErrorKind::Timeout => Some(Trouble::Timeout),
-            FetchErrorKind::Connection | FetchErrorKind::Protocol => Some(Trouble::Reset),
-            FetchErrorKind::Dns | FetchErrorKind::Tls | FetchErrorKind::Proxy => Some(Trouble::Other),
+            FetchErrorKind::Connection | FetchErrorKind::Protocol | FetchErrorKind::Down => {
+                Some(Trouble::Reset)
+            }
+            FetchErrorKind::NoRobots => Some(Trouble::ServerError),
+            FetchErrorKind::Dns | FetchErrorKind::Tls | FetchErrorKind::Proxy | FetchErrorKind::Gone => {
+                Some(Trouble::Other)
+            }
         }
     }
 
@@ -61,6 +111,7 @@ impl FetchError {
         let code = match self.kind {
             FetchErrorKind::Refused => FailureCode::BadInput,
             FetchErrorKind::Timeout => FailureCode::Timeout,
+            FetchErrorKind::Robots | FetchErrorKind::NoRobots => FailureCode::RobotsDisallowed,
             FetchErrorKind::NoSuchHost
             | FetchErrorKind::Dns
             | FetchErrorKind::Connection
@@ -68,7 +119,9 @@ impl FetchError {
             | FetchErrorKind::Protocol
             | FetchErrorKind::TooLarge
             | FetchErrorKind::Redirects
-            | FetchErrorKind::Proxy => FailureCode::CrawlError,
+            | FetchErrorKind::Proxy
+            | FetchErrorKind::Down
+            | FetchErrorKind::Gone => FailureCode::CrawlError,
         };
         Failure::new(code, self.message.clone())
     }

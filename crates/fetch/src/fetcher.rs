@@ -10,9 +10,10 @@ use crate::connect::{Connector, Parts, refused};
 use crate::decode::encodings;
 use crate::guard::{Guard, is_localhost};
 use crate::message::Hop;
-use crate::pace::{Limits, Pacer, Turn, Want};
+use crate::pace::{Limits, Pacer, Report, Turn, Want};
 use crate::proxy::{Proxy, proxy_error};
 use crate::resolve::{Names, Resolver};
+use crate::robots::Shelf;
 use crate::settings::{Settings, SettingsError};
 use crate::stats::{Counters, Stats};
 use crate::stream::Answers;
@@ -28,6 +29,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 use url::{Host, Url};
+
+mod hosts;
+mod obey;
+
+pub use hosts::{RobotsView, SiteView};
 
 /// Bytes of a redirect's body that are read so that its connection can be used again.
 const REDIRECT_BODY_MAX: u64 = 64 << 10;
@@ -46,6 +52,9 @@ struct Inner {
     pacer: Arc<Pacer>,
     counters: Counters,
     user_agent: HeaderValue,
+    /// What robots.txt files call us.
+    product: String,
+    shelf: Shelf,
     settings: Settings,
 }
 
@@ -109,14 +118,15 @@ impl HttpFetcher {
             pacer,
             counters: Counters::default(),
             user_agent,
+            product: Inner::product_of(&settings.user_agent),
+            shelf: Shelf::default(),
             settings,
         })))
     }
 
     /// The counters as they stand.
     pub fn stats(&self) -> Stats {
-        let (waiting, in_flight) = self.0.pacer.counts();
-        self.0.counters.read(waiting as u64, u64::from(in_flight))
+        self.0.counters.read(self.0.pacer.counts())
     }
 }
 
@@ -139,7 +149,7 @@ enum Step {
 
 impl Inner {
     async fn page(&self, request: Request, express: bool) -> Result<Page, FetchError> {
-        let want = want(&request.needs, express);
+        let (needs, want) = (request.needs.clone(), want(&request.needs, express));
         let mut hop = Hop::first(request, &self.user_agent)?;
         // One proxy for all hops: a site that sees the address change between them may take it for theft.
         let route = &self.routes[self.next_route.fetch_add(1, Ordering::Relaxed) % self.routes.len()];
@@ -147,7 +157,8 @@ impl Inner {
         let mut redirects = 0;
         loop {
             self.vet(&hop.url, route)?;
-            let turn = self.pacer.turn(lane(&hop.url).into(), want).await;
+            let want = self.obey(&needs, &hop.url, route, want).await?;
+            let turn = self.turn(&lane(&hop.url), want).await?;
             let began = Instant::now();
             let bounds = Bounds {
                 // A time that does not fit is as good as none; a day is one, too.
@@ -155,11 +166,12 @@ impl Inner {
                 idle: Duration::from_millis(self.settings.idle_timeout_ms),
                 bytes_max: self.settings.page_bytes_max,
             };
-            let (status, target) = match self.step(route, &hop, &bounds, &turn).await? {
+            let step = self.step(route, &hop, &bounds).await;
+            self.end(turn, &step);
+            let (status, target) = match step? {
                 Step::Page(page) => return Ok(page),
                 Step::Redirect(status, target) => (status, target),
             };
-            drop(turn);
             time_left = time_left.saturating_sub(began.elapsed());
             redirects += 1;
             if redirects > self.settings.redirects_max {
@@ -197,7 +209,7 @@ impl Inner {
     }
 
     /// One request and its answer.
-    async fn step(&self, route: &Route, hop: &Hop, bounds: &Bounds, turn: &Turn) -> Result<Step, FetchError> {
+    async fn step(&self, route: &Route, hop: &Hop, bounds: &Bounds) -> Result<Step, FetchError> {
         let host = hop.url.host_str().unwrap_or_default();
         let answer = self.head(route, hop, bounds, host).await?;
         let (head, mut body) = answer.into_parts();
@@ -215,9 +227,6 @@ impl Inner {
             // Whatever it says, it is only read so that the connection is free again.
             _ = collect(&mut body, host, &bounds).await;
             return target.map(|target| Step::Redirect(head.status, target));
-        }
-        if matches!(status, 429 | 503) {
-            self.hold(turn, &head.headers);
         }
         let encodings = encodings(head.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes))?;
         let wire = collect(&mut body, host, bounds).await?;
@@ -269,13 +278,69 @@ impl Inner {
         }
     }
 
-    /// Obeys `Retry-After` for the whole host, within the operator's bound.
-    fn hold(&self, turn: &Turn, headers: &HeaderMap) {
-        let value = headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-        if let Some(ms) = value.and_then(|value| retry_after::value_ms(value, now())) {
-            turn.hold(Duration::from_millis(ms.min(self.settings.retry_after_max_ms)));
-        }
+    /// A turn at that host, unless it does not answer anybody.
+    async fn turn(&self, lane: &str, want: Want) -> Result<Turn, FetchError> {
+        /// A host that was tried in vain so often is given up sooner: about a minute after it went.
+        const OPENINGS: u32 = 6;
+        self.pacer.turn(lane, want).await.map_err(|shut| {
+            let kind = if shut.openings < OPENINGS { FetchErrorKind::Down } else { FetchErrorKind::Gone };
+            let ms = u64::try_from(shut.wait.as_millis()).unwrap_or(u64::MAX);
+            let message =
+                format!("`{lane}` did not answer the last requests and is not asked again for {ms} ms");
+            FetchError::new(kind, message).again(ms)
+        })
     }
+
+    /// Ends a turn: `Retry-After` holds the whole host, within the operator's bound, and the pace learns.
+    fn end(&self, turn: Turn, step: &Result<Step, FetchError>) {
+        let report = match step {
+            Err(error) => report_of_error(error),
+            Ok(Step::Redirect(..)) => Report::Answer,
+            Ok(Step::Page(page)) if matches!(page.status, 429 | 503) => {
+                let asked = retry_after::retry_after(&page.headers, page.fetched_at);
+                if let Some(ms) = asked {
+                    turn.hold(Duration::from_millis(ms.min(self.settings.retry_after_max_ms)));
+                }
+                report_of_status(page.status, asked.is_some())
+            }
+            Ok(Step::Page(_)) => Report::Answer,
+        };
+        turn.end(report);
+    }
+}
+
+/// What a status says of its host.
+fn report_of_status(status: u16, asked: bool) -> Report {
+    match status {
+        429 | 503 => Report::SlowDown { hard: status == 429, asked },
+        _ => Report::Answer,
+    }
+}
+
+/// What an error says of its host.
+fn report_of_error(error: &FetchError) -> Report {
+    match error.kind {
+        FetchErrorKind::Connection | FetchErrorKind::Timeout | FetchErrorKind::Dns if error.unreached => {
+            Report::Unreached
+        }
+        FetchErrorKind::Timeout => Report::Silent,
+        FetchErrorKind::Connection | FetchErrorKind::Protocol => Report::Broken,
+        FetchErrorKind::TooLarge | FetchErrorKind::Redirects => Report::Answer,
+        FetchErrorKind::Refused
+        | FetchErrorKind::NoSuchHost
+        | FetchErrorKind::Dns
+        | FetchErrorKind::Tls
+        | FetchErrorKind::Proxy
+        | FetchErrorKind::Robots
+        | FetchErrorKind::NoRobots
+        | FetchErrorKind::Down
+        | FetchErrorKind::Gone => Report::Nothing,
+    }
+}
+
+fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
+    let value = headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    value.and_then(|value| retry_after::value_ms(value, now()))
 }
 
 fn want(needs: &Needs, express: bool) -> Want {

@@ -34,6 +34,12 @@ pub struct Settings {
     pub head_bytes_max: u32,
     /// Redirects followed for one page.
     pub redirects_max: u32,
+    /// What is done about robots.txt, unless the request says otherwise.
+    pub robots: model::RobotsPolicy,
+    /// Milliseconds for a robots.txt in all, redirects included.
+    pub robots_timeout_ms: u64,
+    /// Longest `Crawl-delay` that is obeyed, milliseconds.
+    pub crawl_delay_max_ms: u64,
     /// Milliseconds for which `Retry-After` may hold a host at most.
     pub retry_after_max_ms: u64,
     /// Idle connections kept for each host.
@@ -59,6 +65,9 @@ impl Default for Settings {
             page_bytes_max: 20 << 20,
             head_bytes_max: 64 << 10,
             redirects_max: 10,
+            robots: model::RobotsPolicy::Respect,
+            robots_timeout_ms: 5_000,
+            crawl_delay_max_ms: 30_000,
             retry_after_max_ms: 120_000,
             idle_per_host: 8,
             idle_ms: 30_000,
@@ -118,6 +127,7 @@ impl Settings {
             ("concurrency", u64::from(self.concurrency)),
             ("connect_timeout_ms", self.connect_timeout_ms),
             ("idle_timeout_ms", self.idle_timeout_ms),
+            ("robots_timeout_ms", self.robots_timeout_ms),
             ("page_timeout_ms", self.page_timeout_ms),
             ("page_bytes_max", self.page_bytes_max),
         ];

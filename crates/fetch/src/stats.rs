@@ -1,5 +1,6 @@
 //! What was asked and what came back, counted for the metrics. Reading never blocks fetching.
 
+use crate::pace::Counts;
 use crate::{FetchError, FetchErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,9 +21,17 @@ pub struct Stats {
     pub waiting: u64,
     /// Requests that have it.
     pub in_flight: u64,
+    /// Answers that ask to slow down: 429 and 503.
+    pub slow_downs: u64,
+    /// Hosts that are remembered.
+    pub hosts: u64,
+    /// Of those, hosts that do not answer and are not asked now.
+    pub hosts_down: u64,
+    /// robots.txt files asked for.
+    pub robots: u64,
 }
 
-const KINDS: [FetchErrorKind; 10] = [
+const KINDS: [FetchErrorKind; 14] = [
     FetchErrorKind::Refused,
     FetchErrorKind::NoSuchHost,
     FetchErrorKind::Dns,
@@ -33,6 +42,10 @@ const KINDS: [FetchErrorKind; 10] = [
     FetchErrorKind::TooLarge,
     FetchErrorKind::Redirects,
     FetchErrorKind::Proxy,
+    FetchErrorKind::Robots,
+    FetchErrorKind::NoRobots,
+    FetchErrorKind::Down,
+    FetchErrorKind::Gone,
 ];
 
 #[derive(Default)]
@@ -42,9 +55,15 @@ pub(crate) struct Counters {
     errors: [AtomicU64; KINDS.len()],
     wire_bytes: AtomicU64,
     body_bytes: AtomicU64,
+    slow_downs: AtomicU64,
+    robots: AtomicU64,
 }
 
 impl Counters {
+    pub(crate) fn robots(&self) {
+        self.robots.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
@@ -52,6 +71,9 @@ impl Counters {
     pub(crate) fn answer(&self, status: u16) {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         self.answers[class].fetch_add(1, Ordering::Relaxed);
+        if matches!(status, 429 | 503) {
+            self.slow_downs.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn body(&self, wire: u64, decoded: u64) {
@@ -65,7 +87,7 @@ impl Counters {
         }
     }
 
-    pub(crate) fn read(&self, waiting: u64, in_flight: u64) -> Stats {
+    pub(crate) fn read(&self, pace: Counts) -> Stats {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             requests: load(&self.requests),
@@ -77,8 +99,12 @@ impl Counters {
                 .collect(),
             wire_bytes: load(&self.wire_bytes),
             body_bytes: load(&self.body_bytes),
-            waiting,
-            in_flight,
+            waiting: pace.waiting as u64,
+            in_flight: u64::from(pace.in_flight),
+            slow_downs: load(&self.slow_downs),
+            hosts: pace.hosts as u64,
+            hosts_down: pace.open_circuits as u64,
+            robots: load(&self.robots),
         }
     }
 }

@@ -37,6 +37,8 @@ codes! {
     BadInput = "bad_input", "The input was rejected";
     /// The site refused: 401, 403, 407, 451, or 429 to the last attempt.
     Blocked = "blocked", "The site refused the request";
+    /// The site's robots.txt asks crawlers to stay away, and the settings say to respect it.
+    RobotsDisallowed = "robots_disallowed", "The site's robots.txt disallows this page";
     /// The page that came is a refusal dressed as a page.
     DetectBlock = "detect_block", "The page is a block page";
     /// No answer within the time allowed.

@@ -46,6 +46,20 @@ pub struct Needs {
     /// Milliseconds between two requests to the host, if higher than the operator's setting.
     #[serde(default)]
     pub host_delay_ms: Option<u64>,
+    /// What robots.txt means for this page, if the scraper says so; else the operator's setting.
+    #[serde(default)]
+    pub robots: Option<RobotsPolicy>,
+}
+
+/// What is done about a site's robots.txt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RobotsPolicy {
+    /// It is asked for and obeyed.
+    #[default]
+    Respect,
+    /// It is not asked for.
+    Ignore,
 }
 
 /// What came back: decoded from its transfer and content encodings, bounded in size. A 404 is a page, not an error.

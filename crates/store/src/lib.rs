@@ -400,6 +400,20 @@ pub trait Store: Send + Sync + 'static {
     /// Revokes a token by id or name; how many.
     async fn revoke_token(&self, id_or_name: &str, now: Timestamp) -> Result<u64>;
 
+    // --- Hosts -----------------------------------------------------------------------------------------------
+
+    /// Keeps what was learnt of hosts, by name, as text that is the caller's own; `None` forgets. Hosts not kept since
+    /// `before` are forgotten.
+    async fn save_hosts(
+        &self,
+        hosts: Vec<(String, Option<String>)>,
+        now: Timestamp,
+        before: Timestamp,
+    ) -> Result<()>;
+
+    /// What was kept of hosts, the latest first, at most `limit`.
+    async fn hosts(&self, limit: usize) -> Result<Vec<(String, String)>>;
+
     // --- News ------------------------------------------------------------------------------------------------
 
     /// Changes from now on, told after their transaction is durable.

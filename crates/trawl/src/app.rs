@@ -4,6 +4,7 @@ use crate::api::{self, Api};
 use crate::catalogue::Catalogue;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::hosts;
 use crate::rows::Rows;
 use crate::worker::{self, DeliverSettings, Pool, Worker};
 use anyhow::{Context, Result};
@@ -59,6 +60,7 @@ impl App {
             names: names(&config.fetch.names)?,
             ..OutboundSettings::default()
         })?);
+        hosts::load(&*store, &fetcher).await;
         let pool = Pool::new(config.worker.extract_threads).context("reading threads")?;
         let parts = worker::Parts {
             store: store.clone(),
@@ -91,6 +93,9 @@ impl App {
     pub fn start_workers(&mut self) {
         let (worker, stop) = (self.worker.clone(), self.stop.subscribe());
         self.parts.push(tokio::spawn(async move { worker.run(stop).await }));
+        let (store, fetcher, clock) = (self.store.clone(), self.fetcher.clone(), self.clock.clone());
+        let stop = self.stop.subscribe();
+        self.parts.push(tokio::spawn(async move { hosts::keep(&*store, &fetcher, &*clock, stop).await }));
         let (catalogue, stop) = (self.catalogue.clone(), self.stop.subscribe());
         self.parts.push(tokio::spawn(async move { catalogue.watch(stop).await }));
     }
@@ -127,6 +132,7 @@ impl App {
             rows: self.rows.clone(),
             catalogue: self.catalogue.clone(),
             clock: self.clock.clone(),
+            hosts: self.fetcher.clone(),
             metrics: config.metrics.enabled.then_some(metrics),
             settings: api::Settings {
                 api_token: Some(config.api_token.0.clone()).filter(|t| !t.is_empty()),
@@ -163,6 +169,8 @@ impl App {
             }
         }
         self.pool.close();
+        // After the workers, so that what their last requests taught is kept, too.
+        hosts::save(&*self.store, &self.fetcher, self.clock.now()).await;
         self.store.close().await;
     }
 }
@@ -218,6 +226,9 @@ fn fetch_settings(config: &Config) -> Result<fetch::Settings> {
         page_bytes_max: fetch.page_bytes_max,
         redirects_max: fetch.redirects_max,
         retry_after_max_ms: fetch.retry_after_max_ms,
+        robots: fetch.robots,
+        robots_timeout_ms: fetch.robots_timeout_ms,
+        crawl_delay_max_ms: fetch.crawl_delay_max_ms,
         names: names(&fetch.names)?,
         ..fetch::Settings::default()
     })

@@ -105,15 +105,9 @@ pub struct Fetch {
     pub redirects_max: u32,
     pub retry_after_max_ms: u64,
     pub names: Vec<String>,
-    pub robots: Robots,
-}
-
-/// What is done about robots.txt. Obeying it comes with the polite fetcher; until then saying otherwise would lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Robots {
-    /// It is not asked for.
-    Ignore,
+    pub robots: model::RobotsPolicy,
+    pub robots_timeout_ms: u64,
+    pub crawl_delay_max_ms: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -1,7 +1,7 @@
 //! The server: glue and faces, no rules of its own.
 //!
 //! Owns: the HTTP API (`api`), the workers (`worker`), reading rows back (`rows`), the scrapers that are loaded
-//! (`catalogue`), the operator's web page (`ui`), settings, the command line and the wiring of it all (`app`).
+//! (`catalogue`), the operator's web page (`ui`), what is learnt of hosts (`hosts`), settings, the command line and the wiring of it all (`app`).
 //! Must not know: SQL, HTTP clients, HTML. Those live behind `store`, `fetch` and `extract`.
 
 pub mod api;
@@ -10,6 +10,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod hosts;
 pub mod metrics;
 pub mod rows;
 mod ui;

@@ -66,6 +66,28 @@ async fn text(store: &dyn Store, fetcher: &HttpFetcher, catalogue: &Catalogue) -
     let _ = writeln!(out, "trawl_fetch_bytes_total {}", stats.wire_bytes);
     head(&mut out, "trawl_fetch_in_flight", "gauge", "Requests under way.");
     let _ = writeln!(out, "trawl_fetch_in_flight {}", stats.in_flight);
+    let _ = writeln!(
+        out,
+        "# HELP trawl_fetch_waiting Requests that wait for their host's turn.\n# TYPE trawl_fetch_waiting gauge\n\
+         trawl_fetch_waiting {}",
+        stats.waiting
+    );
+    head(&mut out, "trawl_fetch_answers_total", "counter", "Answers of sites by class.");
+    for (class, n) in ["1xx", "2xx", "3xx", "4xx", "5xx"].iter().zip(stats.answers) {
+        let _ = writeln!(out, "trawl_fetch_answers_total{{class=\"{class}\"}} {n}");
+    }
+    head(&mut out, "trawl_fetch_errors_total", "counter", "Fetches without a page by kind.");
+    for (kind, n) in &stats.errors {
+        let _ = writeln!(out, "trawl_fetch_errors_total{{kind=\"{}\"}} {n}", kind.as_str());
+    }
+    head(&mut out, "trawl_fetch_slow_downs_total", "counter", "Answers that ask to slow down: 429 and 503.");
+    let _ = writeln!(out, "trawl_fetch_slow_downs_total {}", stats.slow_downs);
+    head(&mut out, "trawl_robots_requests_total", "counter", "Requests for robots.txt.");
+    let _ = writeln!(out, "trawl_robots_requests_total {}", stats.robots);
+    head(&mut out, "trawl_hosts", "gauge", "Hosts that are remembered; each is at /hosts.");
+    let _ = writeln!(out, "trawl_hosts {}", stats.hosts);
+    head(&mut out, "trawl_hosts_down", "gauge", "Hosts that do not answer and are not asked now.");
+    let _ = writeln!(out, "trawl_hosts_down {}", stats.hosts_down);
     head(&mut out, "trawl_scraper_info", "gauge", "Scrapers that new jobs begin with, and their versions.");
     for scraper in catalogue.all() {
         let (name, version) = (scraper.name(), scraper.version());

@@ -69,6 +69,10 @@ fn fetch() -> Value {
                 ),
             ),
             (
+                "robots",
+                json!({ "enum": ["respect", "ignore"], "description": "What is done about robots.txt, whatever the server's setting." }),
+            ),
+            (
                 "headers",
                 json!({ "type": "object", "description": "Request headers.", "additionalProperties": { "type": "string" } }),
             ),

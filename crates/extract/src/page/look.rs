@@ -170,7 +170,23 @@ impl<'p> Reader<'p> {
             PageProperty::Language => Value::String(self.head().language_tag()?.to_owned()),
             PageProperty::Canonical => Value::String(self.canonical()?),
             PageProperty::FetchedAt => Value::String(page.fetched_at.to_string()),
+            PageProperty::Robots => Value::String(self.robots()?),
         })
+    }
+
+    /// `noindex, nofollow`: the words of `X-Robots-Tag` and of meta robots, each once, in order.
+    fn robots(&self) -> Option<String> {
+        let headers = self.parts.page.headers.iter().filter(|(name, _)| name == "x-robots-tag");
+        let head = self.head();
+        let texts = headers.map(|(_, value)| value.as_str()).chain(head.all("robots"));
+        let mut words: Vec<String> = Vec::new();
+        for word in texts.flat_map(|text| text.split(',')).map(str::trim).filter(|word| !word.is_empty()) {
+            let word: String = word.chars().take(100).collect::<String>().to_ascii_lowercase();
+            if words.len() < 50 && !words.contains(&word) {
+                words.push(word);
+            }
+        }
+        (!words.is_empty()).then(|| words.join(", "))
     }
 
     pub(crate) fn canonical(&self) -> Option<String> {

@@ -1,221 +1,578 @@
-//! Who may ask which host when: pure arithmetic over queues. `now` is an argument: time since the pacer was made.
+//! Who may ask which host when: pure arithmetic over queues. Moments are arguments: microseconds since the pacer was made.
 //!
 //! Invariants:
-//! - Never more requests at once than the global bound, nor to one host than its bound (the lower of the setting and
-//!   what the request asks for).
-//! - Two requests to one host never start closer together than its delay (the higher of the setting and what either
-//!   of the two asks for), and none while the host is held.
-//! - Turns are given in order of asking, express before ordinary, within a host and between hosts.
-//! - A host that nobody waits for or talks to is forgotten as soon as its delay has passed.
+//! - Never more requests at once than the global bound, nor to one host than its bound (the lowest of the setting, what
+//!   the request asks for, and what the host was seen to bear).
+//! - Two requests to one host never start closer together than its delay (the higher of the setting, what either of the
+//!   two asks for, and what the host was seen to bear), and none while the host is held.
+//! - Turns are given in order of asking, express before ordinary, within a host and between hosts; but hosts that are
+//!   slow or have not answered yet leave a quarter of the global bound to the others.
+//! - Nobody waits for a host whose circuit is open, except the one who finds out whether it is back.
+//! - A host that nobody waits for or talks to is remembered for a while, and forgotten for room; never while it is held.
+//!
+//! Built for a million hosts: hosts and seats lie in arrays and are linked by index, queues are heaps with lazy removal.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use super::Moment;
+use super::circuit::Entry;
+use super::health::{Health, Lesson, Report};
+use super::queue::Queue;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// No seat.
+const NONE: u32 = u32::MAX;
+/// The bit of a number that puts ordinary requests behind express ones.
+const ORDINARY: u64 = 1 << 63;
+/// How long an idle host is remembered: one with nothing learnt, and one with.
+const KEEP_PLAIN: Moment = 3_600_000_000;
+const KEEP_LEARNT: Moment = 86_400_000_000;
+/// Idle hosts remembered at most, as long as they are not held.
+const IDLE_MAX: usize = 50_000;
+/// Idle hosts forgotten by one call at most.
+const FORGET_AT_ONCE: usize = 64;
+/// A host with such a delay has every start kept over a restart; for shorter ones the restart itself takes longer.
+const KEPT_DELAY: Moment = 1_000_000;
+
 /// Bounds for all requests.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) concurrency: u32,
-    pub(crate) host_concurrency: u32,
-    pub(crate) host_delay: Duration,
+pub struct Limits {
+    /// At once, all hosts together.
+    pub concurrency: u32,
+    /// At once to one host.
+    pub host_concurrency: u32,
+    /// Between the starts of two requests to one host.
+    pub host_delay: Duration,
 }
 
 /// What one request asks for beyond that.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Want {
+pub struct Want {
     /// At least 1; the setting if absent or higher.
-    pub(crate) host_concurrency: Option<u32>,
+    pub host_concurrency: Option<u32>,
     /// The setting if absent or lower.
-    pub(crate) host_delay: Option<Duration>,
-    pub(crate) express: bool,
+    pub host_delay: Option<Duration>,
+    /// Before ordinary requests.
+    pub express: bool,
 }
 
-/// A place in the queue. Sorts before everything that comes after it: express first, then first come first served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Ticket {
-    ordinary: bool,
+/// A place in the queue, then a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    pub(super) seat: u32,
     number: u64,
 }
 
-#[derive(Debug)]
-struct Waiter {
-    host_concurrency: u32,
-    host_delay: Duration,
+impl Ticket {
+    /// Its number among those in use: small, and given to another when this one has left.
+    pub fn seat(self) -> usize {
+        self.seat as usize
+    }
 }
 
-/// Where a host stands in the pacer's two lists.
+/// The host does not answer, and is not asked before this much time has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shut {
+    /// Until somebody may try.
+    pub wait: Duration,
+    /// How often that was tried in vain.
+    pub openings: u32,
+}
+
+/// Where a host stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// In neither: nobody waits, or all its slots are taken.
+    /// In no queue: all its slots are taken, or nobody waits and somebody talks to it.
     Off,
-    /// Its first waiter may start as soon as a global slot is free.
-    Ready(Ticket),
-    /// Its first waiter has to wait until then; without waiters, it is forgotten then.
-    Timed(Duration),
+    /// Its first waiter may start as soon as a global slot is free; whether it is slow.
+    Ready(bool),
+    /// Its first waiter has to wait until then.
+    Timed,
+    /// Nobody waits, nobody talks: forgotten then.
+    Idle,
 }
 
 #[derive(Debug)]
-struct Host {
-    waiters: BTreeMap<Ticket, Waiter>,
-    in_flight: u32,
-    started_at: Option<Duration>,
-    /// No start before that: the delay of the last request, or a hold.
-    next_at: Duration,
+pub(super) struct Host {
+    pub(super) name: Arc<str>,
+    /// First and last seat that waits: express, ordinary.
+    first: [u32; 2],
+    last: [u32; 2],
+    pub(super) waiting: u32,
+    pub(super) in_flight: u32,
+    started_at: Option<Moment>,
+    /// No start before that: the delay of the last request.
+    next_at: Moment,
+    /// Nor before that: a hold.
+    pub(super) held_until: Moment,
+    /// When somebody last asked or left.
+    pub(super) used_at: Moment,
+    /// Number in the queue of `place`.
+    key: u64,
     place: Place,
+    /// Changes with the place; survives the host.
+    stamp: u32,
+    /// Something is to be kept over a restart, and it is in the list of those.
+    learnt: bool,
+    pub(super) is_here: bool,
+    pub(super) health: Option<Box<Health>>,
+}
+
+/// One request, waiting or under way.
+#[derive(Debug)]
+struct Seat {
+    /// Of its ticket; 0 if free.
+    number: u64,
+    delay: Moment,
+    /// When its turn came; `None` while it waits.
+    began: Option<Moment>,
+    host: u32,
+    before: u32,
+    /// Next in line; of a free seat the next free one.
+    next: u32,
+    host_concurrency: u32,
+    /// Counts among the slow.
+    slow: bool,
+    probe: bool,
 }
 
 /// The queues.
 #[derive(Debug)]
-pub(crate) struct Core {
-    limits: Limits,
-    hosts: HashMap<Arc<str>, Host>,
-    ready: BTreeSet<(Ticket, Arc<str>)>,
-    timed: BTreeSet<(Duration, Arc<str>)>,
+pub struct Core {
+    pub(super) limits: Limits,
+    pub(super) hosts: Vec<Host>,
+    free_hosts: Vec<u32>,
+    pub(super) names: HashMap<Arc<str>, u32>,
+    seats: Vec<Seat>,
+    free_seat: u32,
+    ready: Queue,
+    ready_slow: Queue,
+    timed: Queue,
+    idle: Queue,
     in_flight: u32,
+    in_flight_slow: u32,
     waiting: usize,
     numbers: u64,
+    /// Waiters turned away since they were last asked for.
+    shut_out: Vec<(Ticket, Shut)>,
+    pub(super) learnt: Vec<u32>,
+    pub(super) open_circuits: usize,
+}
+
+fn micros(duration: Duration) -> Moment {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Core {
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// Without hosts.
+    pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            hosts: HashMap::new(),
-            ready: BTreeSet::new(),
-            timed: BTreeSet::new(),
+            hosts: Vec::new(),
+            free_hosts: Vec::new(),
+            names: HashMap::new(),
+            seats: Vec::new(),
+            free_seat: NONE,
+            ready: Queue::default(),
+            ready_slow: Queue::default(),
+            timed: Queue::default(),
+            idle: Queue::default(),
             in_flight: 0,
+            in_flight_slow: 0,
             waiting: 0,
             numbers: 0,
+            shut_out: Vec::new(),
+            learnt: Vec::new(),
+            open_circuits: 0,
         }
     }
 
     /// Queues for a turn. Whether it has come already shows in the next [`Core::turns`].
-    pub(crate) fn ask(&mut self, host: &Arc<str>, want: Want, now: Duration) -> Ticket {
+    pub fn ask(&mut self, host: &str, want: Want, now: Moment) -> Result<Ticket, Shut> {
+        let at = self.host(host, now);
+        let entry = &mut self.hosts[at as usize];
+        entry.used_at = now;
+        let mut probe = false;
+        if let Some(health) = &mut entry.health {
+            match health.circuit.enter(now) {
+                Entry::Pass => {}
+                Entry::Probe => probe = true,
+                Entry::Shut(until) => {
+                    let openings = health.circuit.openings();
+                    self.place(at, now);
+                    return Err(Shut { wait: Duration::from_micros(until.saturating_sub(now)), openings });
+                }
+            }
+        }
         self.numbers += 1;
-        let ticket = Ticket { ordinary: !want.express, number: self.numbers };
+        let number = if want.express { self.numbers } else { self.numbers | ORDINARY };
         let limits = self.limits;
-        let waiter = Waiter {
+        let seat = Seat {
+            number,
+            delay: micros(want.host_delay.map_or(limits.host_delay, |d| d.max(limits.host_delay))),
+            began: None,
+            host: at,
+            before: NONE,
+            next: NONE,
             host_concurrency: want
                 .host_concurrency
                 .map_or(limits.host_concurrency, |n| n.clamp(1, limits.host_concurrency)),
-            host_delay: want.host_delay.map_or(limits.host_delay, |d| d.max(limits.host_delay)),
+            slow: false,
+            probe,
         };
-        let entry = self.hosts.entry(Arc::clone(host)).or_insert_with(|| Host {
-            waiters: BTreeMap::new(),
-            in_flight: 0,
-            started_at: None,
-            next_at: Duration::ZERO,
-            place: Place::Off,
-        });
-        entry.waiters.insert(ticket, waiter);
-        self.waiting += 1;
-        self.place(host, now);
-        ticket
+        let seat = self.sit(seat);
+        self.queue_up(at, seat, usize::from(!want.express));
+        self.place(at, now);
+        Ok(Ticket { seat, number })
     }
 
-    /// Ends a turn, or gives up the place in the queue if the turn has not come.
-    pub(crate) fn leave(&mut self, host: &Arc<str>, ticket: Ticket, now: Duration) {
-        let Some(entry) = self.hosts.get_mut(host) else { return };
-        if entry.waiters.remove(&ticket).is_some() {
-            self.waiting -= 1;
-        } else {
-            entry.in_flight -= 1;
-            self.in_flight -= 1;
+    /// Ends a turn, or gives up the place in the queue if the turn has not come; what the request says of its host.
+    pub fn leave(&mut self, ticket: Ticket, report: Report, now: Moment) {
+        let Some(seat) = self.seats.get(ticket.seat as usize).filter(|s| s.number == ticket.number) else {
+            return;
+        };
+        let (at, began, slow, probe) = (seat.host, seat.began, seat.slow, seat.probe);
+        let host_concurrency = self.limits.host_concurrency;
+        match began {
+            None => self.drop_out(ticket.seat),
+            Some(began) => {
+                self.in_flight -= 1;
+                self.in_flight_slow -= u32::from(slow);
+                let entry = &mut self.hosts[at as usize];
+                entry.in_flight -= 1;
+                entry.used_at = now;
+                if report != Report::Nothing {
+                    let health = entry.health.get_or_insert_with(|| Box::new(Health::new(began)));
+                    let was_closed = health.circuit.is_closed();
+                    let lesson = health.hear(report, began, now, host_concurrency);
+                    let is_closed = health.circuit.is_closed();
+                    self.open_circuits += usize::from(was_closed && !is_closed);
+                    self.open_circuits -= usize::from(!was_closed && is_closed);
+                    self.learn(at, lesson, now);
+                }
+            }
         }
-        self.place(host, now);
+        if probe && let Some(health) = &mut self.hosts[at as usize].health {
+            health.circuit.gave_up(now);
+        }
+        self.free(ticket.seat);
+        self.place(at, now);
     }
 
-    /// No request to that host starts before `until`.
-    pub(crate) fn hold(&mut self, host: &Arc<str>, until: Duration, now: Duration) {
-        if let Some(entry) = self.hosts.get_mut(host) {
-            entry.next_at = entry.next_at.max(until);
-            self.place(host, now);
+    /// No request to the ticket's host starts before `until`.
+    pub(crate) fn hold(&mut self, ticket: Ticket, until: Moment, now: Moment) {
+        let seat = self.seats.get(ticket.seat as usize).filter(|s| s.number == ticket.number);
+        if let Some(at) = seat.map(|s| s.host) {
+            let entry = &mut self.hosts[at as usize];
+            entry.held_until = entry.held_until.max(until);
+            self.mark(at);
+            self.place(at, now);
         }
     }
 
     /// Gives the turns that have come.
-    pub(crate) fn turns(&mut self, now: Duration) -> Vec<Ticket> {
-        while let Some((at, host)) = self.timed.first() {
-            if *at > now {
+    pub fn turns(&mut self, now: Moment, given: &mut Vec<Ticket>) {
+        while let Some((at, host, _)) = self.timed.first(is_at(&self.hosts, Place::Timed)) {
+            if at > now {
                 break;
             }
-            let host = Arc::clone(host);
-            self.place(&host, now);
+            self.place(host, now);
         }
-        let mut given = Vec::new();
+        self.forget(now);
+        let slow_most = self.limits.concurrency - self.limits.concurrency / 4;
         while self.in_flight < self.limits.concurrency {
-            let Some((ticket, host)) = self.ready.first().cloned() else { break };
-            let Some(entry) = self.hosts.get_mut(&host) else { break };
-            // A host is ready only with that very waiter at its front.
-            let Some(waiter) = entry.waiters.remove(&ticket) else { break };
+            let quick = self.ready.first(is_at(&self.hosts, Place::Ready(false)));
+            let slow = if self.in_flight_slow < slow_most {
+                self.ready_slow.first(is_at(&self.hosts, Place::Ready(true)))
+            } else {
+                None
+            };
+            let (slow, (_, at, _)) = match (quick, slow) {
+                (Some(q), Some(s)) if s.0 < q.0 => (true, s),
+                (Some(q), _) => (false, q),
+                (None, Some(s)) => (true, s),
+                (None, None) => break,
+            };
+            // A host is ready only with a waiter at its front.
+            let Some(seat) = self.hosts[at as usize].front() else { break };
+            self.drop_out(seat);
+            self.in_flight += 1;
+            self.in_flight_slow += u32::from(slow);
+            let entry = &mut self.hosts[at as usize];
+            let taken = &mut self.seats[seat as usize];
+            taken.began = Some(now);
+            taken.slow = slow;
+            let delay = taken.delay.max(entry.health.as_ref().map_or(0, |h| h.gap));
             entry.in_flight += 1;
             entry.started_at = Some(now);
-            entry.next_at = now.saturating_add(waiter.host_delay);
-            self.in_flight += 1;
-            self.waiting -= 1;
-            given.push(ticket);
-            self.place(&host, now);
+            entry.next_at = now.saturating_add(delay);
+            given.push(Ticket { seat, number: taken.number });
+            if delay >= KEPT_DELAY {
+                self.mark(at);
+            }
+            self.place(at, now);
         }
-        given
+    }
+
+    /// Waiters whose host's circuit opened: they will not get their turn, and have left.
+    pub fn shut_out(&mut self) -> Vec<(Ticket, Shut)> {
+        std::mem::take(&mut self.shut_out)
     }
 
     /// When [`Core::turns`] has to be asked again although nobody asks or leaves; `None` if never.
-    pub(crate) fn wake_at(&self) -> Option<Duration> {
+    pub fn wake_at(&mut self) -> Option<Moment> {
         if self.waiting == 0 {
             return None;
         }
-        self.timed.first().map(|(at, _)| *at)
+        self.timed.first(is_at(&self.hosts, Place::Timed)).map(|(at, ..)| at)
     }
 
-    pub(crate) fn waiting(&self) -> usize {
+    /// Whether the ticket still has its seat.
+    pub(super) fn holds(&self, ticket: Ticket) -> bool {
+        self.seats.get(ticket.seat as usize).is_some_and(|seat| seat.number == ticket.number)
+    }
+
+    /// Requests that wait.
+    pub fn waiting(&self) -> usize {
         self.waiting
     }
 
-    pub(crate) fn in_flight(&self) -> u32 {
+    /// Requests under way.
+    pub fn in_flight(&self) -> u32 {
         self.in_flight
     }
 
-    #[cfg(test)]
-    pub(crate) fn hosts(&self) -> usize {
-        self.hosts.len()
+    /// Hosts known.
+    pub fn hosts(&self) -> usize {
+        self.names.len()
     }
 
-    /// Puts a host where it belongs after a change, or forgets it.
-    fn place(&mut self, host: &Arc<str>, now: Duration) {
-        let Some(entry) = self.hosts.get_mut(host) else { return };
-        let place = match entry.waiters.first_key_value() {
-            Some((ticket, waiter)) => {
-                let delayed =
-                    entry.started_at.map_or(Duration::ZERO, |at| at.saturating_add(waiter.host_delay));
-                let at = entry.next_at.max(delayed);
-                if entry.in_flight >= waiter.host_concurrency {
-                    Place::Off
-                } else if at <= now {
-                    Place::Ready(*ticket)
+    /// The host's index; it is made if need be.
+    pub(super) fn host(&mut self, name: &str, now: Moment) -> u32 {
+        if let Some(at) = self.names.get(name) {
+            return *at;
+        }
+        let name: Arc<str> = name.into();
+        let mut host = Host {
+            name: Arc::clone(&name),
+            first: [NONE; 2],
+            last: [NONE; 2],
+            waiting: 0,
+            in_flight: 0,
+            started_at: None,
+            next_at: 0,
+            held_until: 0,
+            used_at: now,
+            key: 0,
+            place: Place::Off,
+            stamp: 0,
+            learnt: false,
+            is_here: true,
+            health: None,
+        };
+        let at = match self.free_hosts.pop() {
+            Some(at) => {
+                host.stamp = self.hosts[at as usize].stamp;
+                self.hosts[at as usize] = host;
+                at
+            }
+            None => {
+                self.hosts.push(host);
+                // Cast: memory ends before four billion hosts.
+                (self.hosts.len() - 1) as u32
+            }
+        };
+        self.names.insert(name, at);
+        at
+    }
+
+    /// No start before the host's delay has passed as if it had been asked just now; for what is known from before.
+    pub(super) fn delay_start(&mut self, at: u32, until: Moment) {
+        let entry = &mut self.hosts[at as usize];
+        entry.next_at = entry.next_at.max(until);
+    }
+
+    /// The end of the delay of the host's last request.
+    pub(super) fn next_start(&self, at: u32) -> Moment {
+        self.hosts[at as usize].next_at
+    }
+
+    /// Something about the host is worth keeping.
+    fn mark(&mut self, at: u32) {
+        let entry = &mut self.hosts[at as usize];
+        if !std::mem::replace(&mut entry.learnt, true) {
+            self.learnt.push(at);
+        }
+    }
+
+    /// The host's news have been taken.
+    pub(super) fn unmark(&mut self, at: u32) {
+        self.hosts[at as usize].learnt = false;
+    }
+
+    fn learn(&mut self, at: u32, lesson: Lesson, now: Moment) {
+        if let Some(until) = lesson.pause_until {
+            let entry = &mut self.hosts[at as usize];
+            entry.held_until = entry.held_until.max(until);
+        }
+        if lesson.learnt {
+            self.mark(at);
+        }
+        if lesson.opened {
+            let health = self.hosts[at as usize].health.as_ref();
+            let (wait, openings) = match health.map(|h| h.circuit) {
+                Some(super::circuit::Circuit::Open { until, openings }) => {
+                    (until.saturating_sub(now), openings)
+                }
+                _ => (0, 0),
+            };
+            let shut = Shut { wait: Duration::from_micros(wait), openings };
+            while let Some(seat) = self.hosts[at as usize].front() {
+                let number = self.seats[seat as usize].number;
+                self.drop_out(seat);
+                self.free(seat);
+                self.shut_out.push((Ticket { seat, number }, shut));
+            }
+        }
+    }
+
+    /// A place for a seat.
+    fn sit(&mut self, seat: Seat) -> u32 {
+        match self.seats.get_mut(self.free_seat as usize) {
+            Some(free) => {
+                let at = self.free_seat;
+                self.free_seat = free.next;
+                *free = seat;
+                at
+            }
+            None => {
+                self.seats.push(seat);
+                (self.seats.len() - 1) as u32
+            }
+        }
+    }
+
+    fn free(&mut self, at: u32) {
+        let seat = &mut self.seats[at as usize];
+        seat.number = 0;
+        seat.next = std::mem::replace(&mut self.free_seat, at);
+    }
+
+    /// To the end of one of the host's lines.
+    fn queue_up(&mut self, at: u32, seat: u32, line: usize) {
+        let host = &mut self.hosts[at as usize];
+        let last = std::mem::replace(&mut host.last[line], seat);
+        if last == NONE {
+            host.first[line] = seat;
+        } else {
+            self.seats[last as usize].next = seat;
+            self.seats[seat as usize].before = last;
+        }
+        host.waiting += 1;
+        self.waiting += 1;
+    }
+
+    /// Out of its host's line.
+    fn drop_out(&mut self, at: u32) {
+        let seat = &self.seats[at as usize];
+        let (before, next, line) = (seat.before, seat.next, usize::from(seat.number & ORDINARY != 0));
+        let host = &mut self.hosts[seat.host as usize];
+        match before {
+            NONE => host.first[line] = next,
+            _ => self.seats[before as usize].next = next,
+        }
+        match next {
+            NONE => host.last[line] = before,
+            _ => self.seats[next as usize].before = before,
+        }
+        host.waiting -= 1;
+        self.waiting -= 1;
+        let seat = &mut self.seats[at as usize];
+        (seat.before, seat.next) = (NONE, NONE);
+    }
+
+    /// Forgets idle hosts whose time has come, and the longest idle ones for room.
+    fn forget(&mut self, now: Moment) {
+        for _ in 0..FORGET_AT_ONCE {
+            let Some((until, at, _)) = self.idle.first(is_at(&self.hosts, Place::Idle)) else { return };
+            let entry = &self.hosts[at as usize];
+            let is_free = entry.held_until.max(entry.next_at) <= now;
+            if until > now && (self.idle.len() <= IDLE_MAX || !is_free) {
+                return;
+            }
+            self.set_place(at, Place::Off, 0);
+            let entry = &mut self.hosts[at as usize];
+            entry.is_here = false;
+            if entry.health.take().is_some_and(|h| !h.circuit.is_closed()) {
+                self.open_circuits -= 1;
+            }
+            self.names.remove(&entry.name);
+            self.free_hosts.push(at);
+        }
+    }
+
+    /// Puts a host where it belongs after a change.
+    pub(super) fn place(&mut self, at: u32, now: Moment) {
+        let host = &self.hosts[at as usize];
+        let health = host.health.as_deref();
+        let (place, key) = match host.front().map(|seat| &self.seats[seat as usize]) {
+            Some(seat) => {
+                let delayed = host.started_at.map_or(0, |at| at.saturating_add(seat.delay));
+                let start = host.next_at.max(host.held_until).max(delayed);
+                let bound = health.map_or(seat.host_concurrency, |h| h.bears(seat.host_concurrency));
+                if host.in_flight >= bound {
+                    (Place::Off, 0)
+                } else if start <= now {
+                    (Place::Ready(health.is_none_or(Health::is_slow)), seat.number)
                 } else {
-                    Place::Timed(at)
+                    (Place::Timed, start)
                 }
             }
-            None if entry.in_flight == 0 && entry.next_at > now => Place::Timed(entry.next_at),
-            None => Place::Off,
+            None if host.in_flight == 0 => {
+                let keep = if health.is_none_or(Health::is_plain) { KEEP_PLAIN } else { KEEP_LEARNT };
+                let keep = if health.is_some() { keep } else { 0 };
+                (Place::Idle, host.used_at.saturating_add(keep).max(host.next_at).max(host.held_until))
+            }
+            None => (Place::Off, 0),
         };
-        let forgotten = entry.waiters.is_empty() && entry.in_flight == 0 && place == Place::Off;
-        if place != entry.place {
-            match entry.place {
-                Place::Off => {}
-                Place::Ready(ticket) => _ = self.ready.remove(&(ticket, Arc::clone(host))),
-                Place::Timed(at) => _ = self.timed.remove(&(at, Arc::clone(host))),
-            }
-            match place {
-                Place::Off => {}
-                Place::Ready(ticket) => _ = self.ready.insert((ticket, Arc::clone(host))),
-                Place::Timed(at) => _ = self.timed.insert((at, Arc::clone(host))),
-            }
-            entry.place = place;
+        if (place, key) != (host.place, host.key) {
+            self.set_place(at, place, key);
         }
-        if forgotten {
-            self.hosts.remove(host);
+    }
+
+    fn set_place(&mut self, at: u32, place: Place, key: u64) {
+        let host = &mut self.hosts[at as usize];
+        let left = std::mem::replace(&mut host.place, place);
+        host.key = key;
+        host.stamp = host.stamp.wrapping_add(1);
+        let stamp = host.stamp;
+        let hosts = &self.hosts;
+        let queue = |place| match place {
+            Place::Off => None,
+            Place::Ready(false) => Some(0),
+            Place::Ready(true) => Some(1),
+            Place::Timed => Some(2),
+            Place::Idle => Some(3),
+        };
+        let queues = [&mut self.ready, &mut self.ready_slow, &mut self.timed, &mut self.idle];
+        if let Some(which) = queue(left) {
+            queues[which].left(is_at(hosts, left));
         }
+        if let Some(which) = queue(place) {
+            queues[which].push((key, at, stamp));
+        }
+    }
+}
+
+/// Whether an entry of a queue is true.
+fn is_at(hosts: &[Host], place: Place) -> impl Fn(u32, u32) -> bool {
+    move |at, stamp| hosts[at as usize].stamp == stamp && hosts[at as usize].place == place
+}
+
+impl Host {
+    /// Who is first in line.
+    fn front(&self) -> Option<u32> {
+        self.first.into_iter().find(|seat| *seat != NONE)
     }
 }
 

@@ -1,17 +1,33 @@
-//! One pacer for all requests of this process: the thin async shell around [`core`].
+//! One pacer for all requests of this process: the thin async shell around [`Core`].
+//!
+//! Owns: who waits (bells), when time alone brings a turn (the clockwork), and the clock. What a host bears is in
+//! `health` and `circuit`, who is next in `core`, what outlives a restart in `keep`, what people see in `view`.
+//! Must not know: what is asked, and who asks.
 //!
 //! Invariant: dropping a [`Turn`], waiting or granted, gives its place to the next at once.
 
+mod circuit;
 mod core;
+mod health;
+mod keep;
+mod queue;
+mod view;
 
-pub(crate) use self::core::{Limits, Want};
+pub use self::core::{Core, Limits, Shut, Ticket, Want};
+pub use self::health::Report;
+pub use self::keep::HostState;
+pub use self::view::HostView;
 
-use self::core::{Core, Ticket};
-use std::collections::HashMap;
+use self::keep::Now;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
+
+/// Microseconds since the pacer was made.
+pub type Moment = u64;
+
+type Bell = oneshot::Sender<Result<(), Shut>>;
 
 /// Gives turns.
 pub(crate) struct Pacer {
@@ -23,23 +39,26 @@ pub(crate) struct Pacer {
 
 struct State {
     core: Core,
-    bells: HashMap<Ticket, oneshot::Sender<()>>,
+    /// By seat.
+    bells: Vec<Option<Bell>>,
+    /// Turns just given; kept for its room.
+    given: Vec<Ticket>,
     /// When the task wakes that gives the turns that come by time alone; `None` if there is no such task.
-    clockwork: Option<Duration>,
+    clockwork: Option<Moment>,
 }
 
 /// A place in the queue, then a turn: the request may be made while it lives.
 pub(crate) struct Turn {
     pacer: Arc<Pacer>,
-    host: Arc<str>,
     ticket: Ticket,
+    report: Report,
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         self.pacer.change(|state, now| {
-            state.bells.remove(&self.ticket);
-            state.core.leave(&self.host, self.ticket, now);
+            state.silence(self.ticket);
+            state.core.leave(self.ticket, self.report, now);
         });
     }
 }
@@ -47,52 +66,103 @@ impl Drop for Turn {
 impl Turn {
     /// Nobody asks this host anything before `wait` has passed.
     pub(crate) fn hold(&self, wait: Duration) {
-        self.pacer.change(|state, now| state.core.hold(&self.host, now.saturating_add(wait), now));
+        let wait = Moment::try_from(wait.as_micros()).unwrap_or(Moment::MAX);
+        self.pacer.change(|state, now| state.core.hold(self.ticket, now.saturating_add(wait), now));
     }
+
+    /// Ends the turn and says how the request ended.
+    pub(crate) fn end(mut self, report: Report) {
+        self.report = report;
+    }
+}
+
+/// Numbers of a pacer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) waiting: usize,
+    pub(crate) in_flight: u32,
+    pub(crate) hosts: usize,
+    pub(crate) open_circuits: usize,
 }
 
 impl Pacer {
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State { core: Core::new(limits), bells: HashMap::new(), clockwork: None }),
+            state: Mutex::new(State {
+                core: Core::new(limits),
+                bells: Vec::new(),
+                given: Vec::new(),
+                clockwork: None,
+            }),
             sooner: Notify::new(),
             epoch: Instant::now(),
         })
     }
 
-    /// Waits for a turn.
-    pub(crate) async fn turn(self: &Arc<Self>, host: Arc<str>, want: Want) -> Turn {
+    /// Waits for a turn; [`Shut`] if the host does not answer and is not to be asked now.
+    pub(crate) async fn turn(self: &Arc<Self>, host: &str, want: Want) -> Result<Turn, Shut> {
         let (turn, bell) = {
             let mut state = self.lock();
             let now = self.now();
-            let ticket = state.core.ask(&host, want, now);
-            let turn = Turn { pacer: Arc::clone(self), host, ticket };
-            let given = state.core.turns(now);
+            let ticket = state.core.ask(host, want, now)?;
+            let turn = Turn { pacer: Arc::clone(self), ticket, report: Report::Nothing };
+            let mut given = std::mem::take(&mut state.given);
+            state.core.turns(now, &mut given);
             // The common case: nothing in the way, no bell needed.
-            if given == [ticket] {
-                return turn;
+            if given[..] == [ticket] {
+                given.clear();
+                state.given = given;
+                return Ok(turn);
             }
-            let (sender, bell) = oneshot::channel();
-            state.bells.insert(ticket, sender);
-            for ticket in given {
-                state.ring(ticket);
+            let bell = state.hang(ticket);
+            for ticket in given.drain(..) {
+                state.ring(ticket, Ok(()));
             }
+            state.given = given;
             self.wind_up(&mut state);
             (turn, bell)
         };
         // An error would mean that the bell was thrown away unrung, which only `leave` of this very turn does.
-        _ = bell.await;
-        turn
+        bell.await.unwrap_or(Ok(())).map(|()| turn)
     }
 
-    /// Requests waiting for their turn, and those that have it.
-    pub(crate) fn counts(&self) -> (usize, u32) {
+    pub(crate) fn counts(&self) -> Counts {
         let state = self.lock();
-        (state.core.waiting(), state.core.in_flight())
+        Counts {
+            waiting: state.core.waiting(),
+            in_flight: state.core.in_flight(),
+            hosts: state.core.hosts(),
+            open_circuits: state.core.open_circuits,
+        }
     }
 
-    fn now(&self) -> Duration {
-        self.epoch.elapsed()
+    /// One host as it stands.
+    pub(crate) fn view(&self, host: &str) -> Option<HostView> {
+        self.lock().core.view(host, self.now())
+    }
+
+    /// See [`Core::views`].
+    pub(crate) fn views(&self, part: &str, most: usize) -> (Vec<HostView>, usize) {
+        self.lock().core.views(part, most, self.now())
+    }
+
+    /// Hosts with news for a restart, at most `most`.
+    pub(crate) fn export(&self, most: usize, unix_ms: u64) -> Vec<(String, HostState)> {
+        self.lock().core.take_learnt(most, Now { moment: self.now(), unix_ms })
+    }
+
+    /// Hosts as they were before a restart.
+    pub(crate) fn import(&self, hosts: &[(String, HostState)], unix_ms: u64) {
+        let mut state = self.lock();
+        let now = Now { moment: self.now(), unix_ms };
+        for (name, kept) in hosts {
+            state.core.give_back(name, kept, now);
+        }
+    }
+
+    fn now(&self) -> Moment {
+        // Cast: 584,000 years.
+        self.epoch.elapsed().as_micros() as Moment
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -101,7 +171,7 @@ impl Pacer {
     }
 
     /// Changes the queues and gives the turns that come of it.
-    fn change(self: &Arc<Self>, change: impl FnOnce(&mut State, Duration)) {
+    fn change(self: &Arc<Self>, change: impl FnOnce(&mut State, Moment)) {
         let mut state = self.lock();
         let now = self.now();
         change(&mut state, now);
@@ -130,16 +200,41 @@ impl Pacer {
 }
 
 impl State {
-    fn give_turns(&mut self, now: Duration) {
-        for ticket in self.core.turns(now) {
-            self.ring(ticket);
+    fn give_turns(&mut self, now: Moment) {
+        let mut given = std::mem::take(&mut self.given);
+        self.core.turns(now, &mut given);
+        for ticket in given.drain(..) {
+            self.ring(ticket, Ok(()));
+        }
+        self.given = given;
+        for (ticket, shut) in self.core.shut_out() {
+            self.ring(ticket, Err(shut));
         }
     }
 
-    fn ring(&mut self, ticket: Ticket) {
-        if let Some(bell) = self.bells.remove(&ticket) {
+    fn hang(&mut self, ticket: Ticket) -> oneshot::Receiver<Result<(), Shut>> {
+        let (sender, bell) = oneshot::channel();
+        let seat = ticket.seat as usize;
+        if self.bells.len() <= seat {
+            self.bells.resize_with(seat + 1, || None);
+        }
+        self.bells[seat] = Some(sender);
+        bell
+    }
+
+    fn ring(&mut self, ticket: Ticket, news: Result<(), Shut>) {
+        if let Some(bell) = self.bells.get_mut(ticket.seat as usize).and_then(Option::take) {
             // A waiter that is being dropped leaves by itself and frees the turn.
-            _ = bell.send(());
+            _ = bell.send(news);
+        }
+    }
+
+    /// Its bell is not needed any more. A seat that was shut out may have another's bell by now.
+    fn silence(&mut self, ticket: Ticket) {
+        if self.core.holds(ticket)
+            && let Some(bell) = self.bells.get_mut(ticket.seat as usize)
+        {
+            *bell = None;
         }
     }
 }
@@ -174,7 +269,7 @@ async fn clockwork(mut running: Clockwork) {
             return;
         };
         tokio::select! {
-            () = tokio::time::sleep_until(pacer.epoch + wake_at) => {}
+            () = tokio::time::sleep_until(pacer.epoch + Duration::from_micros(wake_at)) => {}
             () = pacer.sooner.notified() => {}
         }
     }

@@ -1,12 +1,15 @@
 //! robots.txt: what a site asks of crawlers (RFC 9309), read as Google's parser reads it.
 //!
-//! Owns: the file's lines (`line`), its groups, the comparison of patterns with addresses (`pattern`). Must not know: how the
+//! Owns: the file's lines (`line`), its groups, the comparison of patterns with addresses (`pattern`), the keeping of many (`shelf`). Must not know: how the
 //! file was fetched, or what becomes of a refusal. Total and bounded: any bytes are a file, of which [`BYTES`] count.
 
 mod line;
 mod pattern;
+mod shelf;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use shelf::{Known, Said, Shelf};
 
 use line::{Key, Line};
 use pattern::Pattern;
@@ -134,6 +137,19 @@ impl Robots {
     /// The pace that the file asks of this agent: the time between two requests.
     pub fn crawl_delay(&self, agent: &str) -> Option<Duration> {
         self.groups_of(agent).find_map(|g| g.delay)
+    }
+
+    /// The rule on that line, as it was understood.
+    pub fn rule(&self, line: usize) -> String {
+        // An index's rule stands twice, first as written.
+        let rule = self.groups.iter().flat_map(|g| &g.rules).find(|rule| rule.line == line);
+        let word = |allow| if allow { "Allow" } else { "Disallow" };
+        rule.map(|rule| format!("{}: {}", word(rule.allow), rule.pattern.text())).unwrap_or_default()
+    }
+
+    /// Whether any rule is there.
+    pub fn is_empty(&self) -> bool {
+        self.groups.iter().all(|g| g.rules.is_empty())
     }
 
     /// Addresses of sitemaps, as written.

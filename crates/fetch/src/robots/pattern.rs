@@ -32,6 +32,11 @@ impl Pattern {
         Self { parts, to_the_end, weight }
     }
 
+    /// The pattern, escaped, with stars beside each other as one.
+    pub(super) fn text(&self) -> String {
+        self.parts.join("*") + if self.to_the_end { "$" } else { "" }
+    }
+
     /// The weight of the match; `None` for none.
     pub(super) fn matches(&self, path: &str) -> Option<usize> {
         let (first, rest) = self.parts.split_first()?;

@@ -10,6 +10,7 @@ mod pace;
 mod pool;
 mod proxy;
 mod redirects;
+mod robots;
 
 use fetch::{FetchError, FetchErrorKind, Fetcher, HttpFetcher, Settings};
 use model::{Page, Request};
@@ -26,6 +27,8 @@ fn settings() -> Settings {
         idle_timeout_ms: 400,
         page_timeout_ms: 3_000,
         page_bytes_max: 1 << 20,
+        // These tests count requests; those of robots.txt have tests of their own.
+        robots: model::RobotsPolicy::Ignore,
         ..Settings::default()
     }
 }

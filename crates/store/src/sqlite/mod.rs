@@ -9,6 +9,7 @@ mod claim;
 mod create;
 mod delivery;
 mod finish;
+mod host;
 mod lane;
 mod quality;
 mod query;
@@ -335,6 +336,20 @@ impl Store for SqliteStore {
     async fn revoke_token(&self, id_or_name: &str, now: Timestamp) -> Result<u64> {
         let id_or_name = id_or_name.to_owned();
         self.write(move |tx| token::revoke(tx.conn, &id_or_name, now)).await
+    }
+
+    async fn save_hosts(
+        &self,
+        hosts: Vec<(String, Option<String>)>,
+        now: Timestamp,
+        before: Timestamp,
+    ) -> Result<()> {
+        // What a power failure takes is learnt again.
+        self.prepare(move |tx| host::save(tx, &hosts, now, before)).await
+    }
+
+    async fn hosts(&self, limit: usize) -> Result<Vec<(String, String)>> {
+        self.read(move |conn| host::all(conn, limit)).await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Change> {

@@ -50,6 +50,11 @@ impl Principal {
             })
     }
 
+    /// May it see what belongs to no dataset in particular? 403 if its token is limited to some.
+    pub(super) fn check_all(&self) -> Result<()> {
+        if self.datasets.is_none() { Ok(()) } else { Err(ApiError::denied()) }
+    }
+
     /// May it see what belongs to this dataset? 403 if not.
     pub(super) fn check(&self, shared: &Shared, dataset_id: &str) -> Result<()> {
         if self.datasets.is_none() {

@@ -12,6 +12,7 @@ mod delivery;
 mod destination;
 mod error;
 mod explain;
+mod hosts;
 mod ingest;
 mod lanes;
 mod manage;
@@ -28,6 +29,7 @@ mod submit;
 mod trigger;
 
 pub use auth::new_token;
+pub use hosts::Hosts;
 pub use openapi::openapi;
 pub use routes::router;
 pub use server::{serve, tls_config};
@@ -83,6 +85,8 @@ pub struct Api {
     pub catalogue: Arc<Catalogue>,
     /// Time and chance.
     pub clock: Arc<dyn Clock>,
+    /// Hosts as the fetcher knows them.
+    pub hosts: Arc<dyn Hosts>,
     /// The text of `/metrics`, if it is switched on.
     pub metrics: Option<Source>,
     /// Bounds.
@@ -95,6 +99,7 @@ struct Shared {
     rows: Rows,
     catalogue: Arc<Catalogue>,
     clock: Arc<dyn Clock>,
+    hosts: Arc<dyn Hosts>,
     metrics: Option<Source>,
     settings: Settings,
     gate: Gate,

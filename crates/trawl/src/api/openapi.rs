@@ -3,7 +3,7 @@
 //! Invariant: what an operation can answer stands here; a property-based client is run against it in the tests.
 
 use super::query::Param;
-use super::{datasets, delivery, explain, manage, options, progress, quality, snapshot};
+use super::{datasets, delivery, explain, hosts, manage, options, progress, quality, snapshot};
 use model::limit;
 use serde_json::{Map, Value, json};
 
@@ -191,6 +191,14 @@ const OPERATIONS: &[Operation] = &[
     ),
     get("/datasets/list", "Datasets by id and name.", &[], Good::Array, &[]),
     get("/datasets/{dataset_id}/metadata", "The fields of a dataset.", &[], Good::Object, &[400, 403, 404]),
+    get(
+        "/hosts",
+        "Hosts that are known, with pace, latency, trouble and robots.txt; those that somebody waits for first.",
+        hosts::LIST,
+        Good::Object,
+        &[400, 403],
+    ),
+    get("/hosts/{host}", "One host, by its name with its port.", &[], Good::Object, &[400, 403, 404]),
     get("/status", "That the server takes requests.", &[], Good::Object, &[]),
     get("/customer/balance", "Always nothing: this server has no accounts.", &[], Good::Object, &[]),
     get("/zone/get_active_zones", "Always none: this server has no zones.", &[], Good::Array, &[]),
@@ -244,9 +252,10 @@ pub fn openapi() -> String {
 fn describe(operation: &Operation) -> Value {
     let mut parameters: Vec<Value> = path_names(operation.path)
         .map(|name| {
+            let pattern = if name == "host" { "^[A-Za-z0-9][A-Za-z0-9._:-]*$" } else { "^[A-Za-z0-9_-]+$" };
             json!({
                 "name": name, "in": "path", "required": true,
-                "schema": { "type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9_-]+$" },
+                "schema": { "type": "string", "minLength": 1, "pattern": pattern },
             })
         })
         .collect();

@@ -2,8 +2,8 @@
 
 use super::error::{no_such_method, no_such_path};
 use super::{
-    Api, Shared, access, account, auth, datasets, delivery, explain, manage, openapi, progress, quality,
-    snapshot, trigger,
+    Api, Shared, access, account, auth, datasets, delivery, explain, hosts, manage, openapi, progress,
+    quality, snapshot, trigger,
 };
 use axum::Router;
 use axum::extract::State;
@@ -29,6 +29,7 @@ pub fn router(api: Arc<Api>) -> Router {
         rows: api.rows.clone(),
         catalogue: api.catalogue.clone(),
         clock: api.clock.clone(),
+        hosts: api.hosts.clone(),
         metrics: api.metrics.clone(),
         settings: api.settings.clone(),
         gate: auth::Gate::default(),
@@ -55,6 +56,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/datasets/v3/scrapers", get(datasets::scrapers))
         .route("/datasets/list", get(datasets::list))
         .route("/datasets/{dataset_id}/metadata", get(datasets::metadata))
+        .route("/hosts", get(hosts::list))
+        .route("/hosts/{host}", get(hosts::host))
         .route("/status", get(account::status))
         .route("/customer/balance", get(account::balance))
         .route("/zone/get_active_zones", get(account::zones))

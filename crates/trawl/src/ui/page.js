@@ -1,7 +1,8 @@
-// The operator's page: three views by the address's hash, all of it read from the API.
+// The operator's page: five views by the address's hash, all of it read from the API.
 //   #/                    datasets, their versions and faults
 //   #/dataset/ID          its snapshots
 //   #/snapshot/ID         progress, verdict, fields beside the runs before, release
+//   #/hosts  #/host/NAME  hosts: pace, latency, trouble, robots.txt
 "use strict";
 
 const main = document.getElementById("main");
@@ -132,6 +133,43 @@ async function snapshot(id) {
   ];
 }
 
+const circuit = (host) => make("span", { class: host.circuit === "closed" ? "pass" : "fail" },
+  host.circuit === "open" ? `open for ${amount(host.circuit_open_ms / 1000)} s` : host.circuit);
+const held = (host) => (host.held_ms ? `${amount(host.held_ms / 1000)} s` : "");
+const hostRow = (host) => [
+  link("#/host/" + escape(host.host), host.host), host.waiting, host.in_flight, host.concurrency, amount(host.delay_ms),
+  amount(host.latency_ms), host.answers, host.slow_downs, host.failures, circuit(host), held(host),
+  host.robots.map((file) => file.state).join(", "),
+];
+const hostHeads = ["Host", "Waiting", "In flight", "At once", "Delay, ms", "Latency, ms", "Answers", "429 and 503", "Failures",
+  "Circuit", "Held for", "robots.txt"];
+
+async function hosts(part) {
+  const found = await ask("/hosts?limit=200" + (part ? "&host=" + escape(part) : ""));
+  const filter = make("input", { type: "search", value: part || "", placeholder: "part of a name" });
+  filter.addEventListener("change", () => { location.hash = "#/hosts/" + escape(filter.value); });
+  return [
+    make("h1", {}, "Hosts"),
+    make("p", {}, filter, ` ${found.hosts.length.toLocaleString()} of ${found.total.toLocaleString()}`),
+    table(hostHeads, found.hosts.map(hostRow)),
+  ];
+}
+
+async function host(name) {
+  const one = await ask("/hosts/" + escape(name));
+  const file = (robots) => [
+    robots.site, robots.state, robots.age_secs, robots.crawl_delay_ms === null ? "" : robots.crawl_delay_ms,
+    robots.sitemaps.join("\n"), robots.error,
+  ];
+  return [
+    make("h1", {}, name),
+    table(hostHeads, [hostRow(one)]),
+    make("p", {}, `Usual latency ${amount(one.usual_latency_ms)} ms; last used ${amount(one.idle_ms / 1000)} s ago.`),
+    make("h2", {}, "robots.txt"),
+    table(["Site", "State", "Age, s", "Crawl-delay, ms", "Sitemaps", "Error"], one.robots.map(file)),
+  ];
+}
+
 function tell(error) {
   trouble.textContent = error.message;
   trouble.hidden = false;
@@ -146,7 +184,8 @@ async function show() {
   }
   const [, kind, id] = location.hash.split("/").map(decodeURIComponent);
   try {
-    const parts = kind === "dataset" ? await dataset(id) : kind === "snapshot" ? await snapshot(id) : await datasets();
+    const views = { dataset, snapshot, hosts, host };
+    const parts = await (Object.hasOwn(views, kind || "") ? views[kind](id) : datasets());
     if (mine === view) main.replaceChildren(...parts);
   } catch (error) {
     if (mine === view) {

@@ -2,6 +2,7 @@
 
 use super::Worker;
 use super::held::{Hold, Signal};
+use super::slots::Slot;
 use super::work::{COLUMNS_MAX, Collected, Ended, Work};
 use bytes::Bytes;
 use extract::{Extraction, Scraper};
@@ -31,7 +32,9 @@ struct Slice {
 
 impl Worker {
     /// Does one slice to the end: every input is settled, put back, or left to the next holder of the lease.
-    pub(super) async fn collect(self: Arc<Self>, lease: Lease) {
+    ///
+    /// The slot is given back early if the slice turns out to be slow.
+    pub(super) async fn collect(self: Arc<Self>, lease: Lease, mut slot: Option<Slot>) {
         let mut hold = self.leases.hold(&lease);
         let scraper =
             match self.catalogue.at_version(&lease.trigger.scraper, &lease.trigger.scraper_version).await {
@@ -50,7 +53,7 @@ impl Worker {
         let slice = Arc::new(Slice { trigger: lease.trigger.clone(), scraper });
         let mut work = Work::new(lease);
         loop {
-            let ended = self.go_on(&slice, &mut work, &mut hold).await;
+            let ended = self.go_on(&slice, &mut work, &mut hold, &mut slot).await;
             let stopping = match *hold.signal.borrow() {
                 Signal::Lost => return,
                 Signal::Stop(state) => Some(stop_failure(state)),
@@ -71,7 +74,13 @@ impl Worker {
 
     /// Fetches and reads the inputs, several at a time, in order, within the limits that the lease names: until all
     /// are done, or until it is time to register what is done.
-    async fn go_on(self: &Arc<Self>, slice: &Arc<Slice>, work: &mut Work, hold: &mut Hold) -> Ended {
+    async fn go_on(
+        self: &Arc<Self>,
+        slice: &Arc<Slice>,
+        work: &mut Work,
+        hold: &mut Hold,
+        slot: &mut Option<Slot>,
+    ) -> Ended {
         let closing = tokio::time::sleep(Duration::from_millis(limit::SLICE_MS.unsigned_abs()));
         tokio::pin!(closing);
         loop {
@@ -98,6 +107,10 @@ impl Worker {
                 Some(done) = work.running.join_next() => work.end(done),
                 () = &mut closing => {
                     work.open = false;
+                    // Whoever waits for a slow host does not keep others from theirs.
+                    if let Some(slot) = slot {
+                        slot.is_slow();
+                    }
                     if work.fates.iter().any(Option::is_some) {
                         return Ended::InFlight;
                     }
@@ -122,7 +135,7 @@ impl Worker {
             Err(error) => {
                 let failure = error.failure();
                 return match error.trouble() {
-                    Some(trouble) => Fate::Later { trouble, failure, asked_ms: None }.into(),
+                    Some(trouble) => Fate::Later { trouble, failure, asked_ms: error.again_ms }.into(),
                     None => Fate::Never(failure).into(),
                 };
             }

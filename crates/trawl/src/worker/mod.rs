@@ -11,6 +11,7 @@ mod deliver;
 mod held;
 mod pool;
 mod sign;
+mod slots;
 mod sweep;
 mod work;
 
@@ -24,11 +25,11 @@ use crate::rows::Rows;
 use fetch::{Fetcher, Outbound};
 use held::Leases;
 use model::{RetryPolicy, Timestamp};
+use slots::Slots;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use store::{Bucket, Change, Claim, Store};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Looked at again even if nobody says that anything changed: the safety net beneath the wake-ups.
@@ -137,7 +138,7 @@ impl Worker {
         };
         let n = claimed.leases.len();
         for lease in claimed.leases {
-            self.clone().collect(lease).await;
+            self.clone().collect(lease, None).await;
         }
         n
     }
@@ -182,8 +183,7 @@ impl Worker {
                             let slot = slots.take();
                             let worker = self.clone();
                             running.spawn(async move {
-                                worker.collect(lease).await;
-                                drop(slot);
+                                worker.collect(lease, Some(slot)).await;
                             });
                         }
                         if got > 0 {
@@ -291,39 +291,5 @@ async fn news(changes: &mut tokio::sync::broadcast::Receiver<Change>, matters: i
             Err(RecvError::Lagged(_)) => return,
             Err(RecvError::Closed) => std::future::pending().await,
         }
-    }
-}
-
-/// Counted places for work, with a wake-up when one becomes free.
-struct Slots {
-    most: usize,
-    taken: Arc<(AtomicUsize, Notify)>,
-}
-
-struct Slot(Arc<(AtomicUsize, Notify)>);
-
-impl Slots {
-    fn new(most: usize) -> Self {
-        Self { most, taken: Arc::new((AtomicUsize::new(0), Notify::new())) }
-    }
-
-    fn free(&self) -> usize {
-        self.most.saturating_sub(self.taken.0.load(Ordering::Acquire))
-    }
-
-    fn take(&self) -> Slot {
-        self.taken.0.fetch_add(1, Ordering::AcqRel);
-        Slot(self.taken.clone())
-    }
-
-    async fn changed(&self) {
-        self.taken.1.notified().await;
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::AcqRel);
-        self.0.1.notify_one();
     }
 }

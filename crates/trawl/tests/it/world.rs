@@ -183,6 +183,8 @@ hand_through! {
     faulty renew_delivery(lease: &DeliveryLease, until: Timestamp) -> bool;
     faulty finish_delivery(lease: &DeliveryLease, outcome: DeliveryOutcome, now: Timestamp) -> ();
     ---
+    plain save_hosts(hosts: Vec<(String, Option<String>)>, now: Timestamp, before: Timestamp) -> ();
+    plain hosts(limit: usize) -> Vec<(String, String)>;
     plain begin(new: NewSnapshot) -> ();
     plain add(id: &SnapshotId, slices: Vec<Vec<Input>>, now: Timestamp) -> ();
     plain commit(commit: Commit) -> Committed;

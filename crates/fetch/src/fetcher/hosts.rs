@@ -1,0 +1,114 @@
+//! The hosts that are known, for people and for the next start.
+
+use super::HttpFetcher;
+use crate::pace::{HostState, HostView};
+use crate::robots::{Known, Said};
+use crate::{FetchError, clock};
+use model::Request;
+use serde::Serialize;
+use url::Url;
+
+/// A host as it stands, with what its robots.txt says.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SiteView {
+    /// Pace, latency, trouble.
+    #[serde(flatten)]
+    pub pace: HostView,
+    /// One for each scheme that was asked.
+    pub robots: Vec<RobotsView>,
+}
+
+/// What a robots.txt says.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RobotsView {
+    /// `https://host`.
+    pub site: String,
+    /// `rules`, `none` (everything is allowed) or `unreachable` (nothing is, for now).
+    pub state: &'static str,
+    /// Seconds since it was fetched.
+    pub age_secs: u64,
+    /// What it asks between two requests, milliseconds, before the cap.
+    pub crawl_delay_ms: Option<u64>,
+    /// Sitemaps that it names, at most [`SITEMAPS`].
+    pub sitemaps: Vec<String>,
+    /// Why it could not be had.
+    pub error: Option<String>,
+}
+
+/// Sitemaps shown of one file.
+const SITEMAPS: usize = 20;
+
+impl HttpFetcher {
+    /// Hosts whose name contains `part`, those with most to tell first, at most `most`; and how many there are.
+    pub fn hosts(&self, part: &str, most: usize) -> (Vec<SiteView>, usize) {
+        let (views, all) = self.0.pacer.views(part, most);
+        (views.into_iter().map(|view| self.with_robots(view)).collect(), all)
+    }
+
+    /// One host, if it is known.
+    pub fn host(&self, name: &str) -> Option<SiteView> {
+        self.0.pacer.view(name).map(|view| self.with_robots(view))
+    }
+
+    fn with_robots(&self, pace: HostView) -> SiteView {
+        let sites = ["https", "http"].map(|scheme| format!("{scheme}://{}", pace.host));
+        let robots = sites.into_iter().filter_map(|site| {
+            let known = self.0.shelf.known(&site)?;
+            Some(self.robots_view(site, &known))
+        });
+        SiteView { robots: robots.collect(), pace }
+    }
+
+    fn robots_view(&self, site: String, known: &Known) -> RobotsView {
+        let mut view = RobotsView {
+            site,
+            state: "none",
+            age_secs: known.at.elapsed().as_secs(),
+            crawl_delay_ms: None,
+            sitemaps: Vec::new(),
+            error: None,
+        };
+        match &known.said {
+            Said::Anything(_) => {}
+            Said::Nothing(error) => {
+                view.state = "unreachable";
+                view.error = Some(error.message.clone());
+            }
+            Said::Rules(robots) => {
+                view.state = "rules";
+                let delay = robots.crawl_delay(&self.0.product);
+                view.crawl_delay_ms = delay.and_then(|d| u64::try_from(d.as_millis()).ok());
+                view.sitemaps = robots.sitemaps().iter().take(SITEMAPS).cloned().collect();
+            }
+        }
+        view
+    }
+
+    /// The sitemaps that the robots.txt of a site names, as written there. Asks for it if need be.
+    pub async fn sitemaps(&self, url: &Url) -> Result<Vec<String>, FetchError> {
+        let route = &self.0.routes[0];
+        self.0.vet(url, route)?;
+        // Credentials do not belong into the name of a site.
+        let url = crate::message::Hop::first(Request::get(url.clone()), &self.0.user_agent)?.url;
+        let known = self.0.book(&url, route).await;
+        match &known.said {
+            Said::Rules(robots) => Ok(robots.sitemaps().to_vec()),
+            Said::Anything(_) => Ok(Vec::new()),
+            Said::Nothing(error) => Err(known.error(error)),
+        }
+    }
+
+    /// Hosts of which something was learnt since the last call, at most `most`, to be kept over a restart.
+    pub fn export_hosts(&self, most: usize) -> Vec<(String, HostState)> {
+        self.0.pacer.export(most, unix_ms())
+    }
+
+    /// Takes back what was kept.
+    pub fn import_hosts(&self, hosts: &[(String, HostState)]) {
+        self.0.pacer.import(hosts, unix_ms());
+    }
+}
+
+fn unix_ms() -> u64 {
+    u64::try_from(clock::now().ms()).unwrap_or(0)
+}
