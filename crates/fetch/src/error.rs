@@ -23,8 +23,12 @@ pub enum FetchErrorKind {
     TooLarge,
     /// Redirects without end, or to nowhere. Never passes.
     Redirects,
-    /// The proxy failed or refused.
+    /// The proxy failed or refused: the site was not asked.
     Proxy,
+    /// The proxy says that it does not reach the site: the fault of either.
+    Gateway,
+    /// No proxy fits what was asked for. Never passes.
+    NoProxy,
 }
 
 /// Why there is no page. A 404 is a page, not an error.
@@ -35,12 +39,14 @@ pub struct FetchError {
     pub kind: FetchErrorKind,
     /// One sentence for the error row, without secrets.
     pub message: String,
+    /// Milliseconds after which trying again makes sense, if that is known.
+    pub after_ms: Option<u64>,
 }
 
 impl FetchError {
     /// With its sentence.
     pub fn new(kind: FetchErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), after_ms: None }
     }
 
     /// The kind of trouble for the retry policy; `None` if it will not pass.
@@ -49,10 +55,14 @@ impl FetchError {
             FetchErrorKind::Refused
             | FetchErrorKind::NoSuchHost
             | FetchErrorKind::TooLarge
-            | FetchErrorKind::Redirects => None,
+            | FetchErrorKind::Redirects
+            | FetchErrorKind::NoProxy => None,
             FetchErrorKind::Timeout => Some(Trouble::Timeout),
-            FetchErrorKind::Connection | FetchErrorKind::Protocol => Some(Trouble::Reset),
-            FetchErrorKind::Dns | FetchErrorKind::Tls | FetchErrorKind::Proxy => Some(Trouble::Other),
+            FetchErrorKind::Connection | FetchErrorKind::Protocol | FetchErrorKind::Gateway => {
+                Some(Trouble::Reset)
+            }
+            FetchErrorKind::Proxy => Some(Trouble::Proxy),
+            FetchErrorKind::Dns | FetchErrorKind::Tls => Some(Trouble::Other),
         }
     }
 
@@ -68,7 +78,8 @@ impl FetchError {
             | FetchErrorKind::Protocol
             | FetchErrorKind::TooLarge
             | FetchErrorKind::Redirects
-            | FetchErrorKind::Proxy => FailureCode::CrawlError,
+            | FetchErrorKind::Gateway => FailureCode::CrawlError,
+            FetchErrorKind::Proxy | FetchErrorKind::NoProxy => FailureCode::ProxyError,
         };
         Failure::new(code, self.message.clone())
     }

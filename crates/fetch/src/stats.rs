@@ -20,9 +20,11 @@ pub struct Stats {
     pub waiting: u64,
     /// Requests that have it.
     pub in_flight: u64,
+    /// Sessions that are remembered.
+    pub sessions: u64,
 }
 
-const KINDS: [FetchErrorKind; 10] = [
+const KINDS: [FetchErrorKind; 12] = [
     FetchErrorKind::Refused,
     FetchErrorKind::NoSuchHost,
     FetchErrorKind::Dns,
@@ -33,6 +35,8 @@ const KINDS: [FetchErrorKind; 10] = [
     FetchErrorKind::TooLarge,
     FetchErrorKind::Redirects,
     FetchErrorKind::Proxy,
+    FetchErrorKind::Gateway,
+    FetchErrorKind::NoProxy,
 ];
 
 #[derive(Default)]
@@ -65,7 +69,7 @@ impl Counters {
         }
     }
 
-    pub(crate) fn read(&self, waiting: u64, in_flight: u64) -> Stats {
+    pub(crate) fn read(&self, waiting: u64, in_flight: u64, sessions: u64) -> Stats {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             requests: load(&self.requests),
@@ -79,6 +83,7 @@ impl Counters {
             body_bytes: load(&self.body_bytes),
             waiting,
             in_flight,
+            sessions,
         }
     }
 }

@@ -341,6 +341,7 @@ fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
             begun: follow.begun.map(|begun| serde_json::Value::Object(begun).to_string()),
             depth: input.depth.saturating_add(1),
             failures: 0,
+            detours: 0,
             found: follow.found,
         })
         .collect();
