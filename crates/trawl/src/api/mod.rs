@@ -19,6 +19,7 @@ mod openapi;
 mod options;
 mod patience;
 mod progress;
+mod proxies;
 mod quality;
 mod query;
 mod routes;
@@ -29,6 +30,7 @@ mod trigger;
 
 pub use auth::new_token;
 pub use openapi::openapi;
+pub use proxies::Source as Proxies;
 pub use routes::router;
 pub use server::{serve, tls_config};
 
@@ -85,6 +87,8 @@ pub struct Api {
     pub clock: Arc<dyn Clock>,
     /// The text of `/metrics`, if it is switched on.
     pub metrics: Option<Source>,
+    /// How the proxies fare.
+    pub proxies: Proxies,
     /// Bounds.
     pub settings: Settings,
 }
@@ -96,6 +100,7 @@ struct Shared {
     catalogue: Arc<Catalogue>,
     clock: Arc<dyn Clock>,
     metrics: Option<Source>,
+    proxies: Proxies,
     settings: Settings,
     gate: Gate,
     /// Zones that clients said they made: name and type.

@@ -2,7 +2,7 @@
 
 use super::error::{no_such_method, no_such_path};
 use super::{
-    Api, Shared, access, account, auth, datasets, delivery, explain, manage, openapi, progress, quality,
+    Api, Shared, access, account, auth, datasets, delivery, explain, manage, openapi, progress, proxies, quality,
     snapshot, trigger,
 };
 use axum::Router;
@@ -30,6 +30,7 @@ pub fn router(api: Arc<Api>) -> Router {
         catalogue: api.catalogue.clone(),
         clock: api.clock.clone(),
         metrics: api.metrics.clone(),
+        proxies: api.proxies.clone(),
         settings: api.settings.clone(),
         gate: auth::Gate::default(),
         zones: std::sync::Mutex::default(),
@@ -55,6 +56,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/datasets/v3/scrapers", get(datasets::scrapers))
         .route("/datasets/list", get(datasets::list))
         .route("/datasets/{dataset_id}/metadata", get(datasets::metadata))
+        .route("/proxies", get(proxies::proxies))
         .route("/status", get(account::status))
         .route("/customer/balance", get(account::balance))
         .route("/zone/get_active_zones", get(account::zones))

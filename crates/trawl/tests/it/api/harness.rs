@@ -111,6 +111,7 @@ impl Server {
             catalogue,
             clock: Arc::new(SystemClock),
             metrics: None,
+            proxies: Arc::new(Vec::new),
             settings: settings.clone(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
