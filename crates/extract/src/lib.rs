@@ -18,6 +18,7 @@ mod jsonpath;
 pub mod limit;
 mod line;
 mod listing;
+mod login;
 mod markdown;
 mod page;
 mod pagination;
@@ -40,6 +41,7 @@ pub use explain::{ExplainError, Explanation, Outcome, Place, Rule, Trace, Try, W
 pub use file::json_schema;
 pub use jsonpath::{JsonPath, JsonPathError};
 pub use listing::listing;
+pub use login::{Login, Secrets, Session, is_name as is_secret_name};
 pub use markdown::markdown;
 pub use pagination::{Pagination, pagination};
 pub use recipe::Recipe;
@@ -47,6 +49,11 @@ pub use scraper::Scraper;
 pub use spec::{DoorSpec, FieldSpec, InputSpec, InputType};
 
 use serde_json::{Map, Value};
+
+/// What is wrong with a header line that goes with the requests for pages; `None` if nothing is.
+pub fn header_fault(name: &str, value: &str) -> Option<String> {
+    file::header_fault(name, value)
+}
 
 /// One error of a scraper file, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,12 +6,16 @@
 use crate::explain::{self, ExplainError, Explanation, Rule};
 use crate::page::{Parts, Reader, Tried, View};
 use crate::spec::{DoorPlan, DoorSpec, FieldSpec, Format, PageKind, Spec, Yield};
-use crate::{Believed, Extraction, FieldError, FileError, file, limit, schema, walk};
-use model::{Door, Failure, FailureCode, Input, Page, Request};
+use crate::{
+    Believed, Extraction, FieldError, FileError, InputType, Login, Secrets, Session, file, limit, login, schema, walk,
+};
+use model::{Door, Failure, FailureCode, HiddenLines, Input, Page, Request};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
+use url::Url;
 
 /// A compiled scraper file. Cheap to share, immutable; its version is a digest of the file.
 #[derive(Debug)]
@@ -95,6 +99,57 @@ impl Scraper {
         self.spec.min_inputs
     }
 
+    /// Whose cookies and proxy its pages share.
+    pub fn session(&self) -> &Session {
+        &self.spec.session
+    }
+
+    /// How it logs in.
+    pub fn login(&self) -> Option<&Login> {
+        self.spec.login.as_ref()
+    }
+
+    /// Is the address on one of its sites, or below?
+    pub fn is_own_site(&self, url: &Url) -> bool {
+        is_site(&self.spec.sites, url)
+    }
+
+    /// Names of the secrets that it needs, each once.
+    pub fn secrets(&self) -> Vec<String> {
+        let headers = self.spec.secret_headers.iter().flat_map(|(_, text)| text.names()).map(str::to_owned);
+        let login = self.spec.login.iter().flat_map(Login::secrets);
+        headers.chain(login).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Its header lines with secrets, for an address of its own sites; none for others. The reason, if a secret lacks.
+    pub fn secret_headers(&self, url: &Url, secrets: Secrets<'_>) -> Result<HiddenLines, String> {
+        if self.spec.secret_headers.is_empty() || !self.is_own_site(url) {
+            return Ok(HiddenLines::default());
+        }
+        login::lines(&self.spec.secret_headers, secrets)
+    }
+
+    /// The country that an input's own row says, and under which key.
+    pub fn country_said(&self, door: &Door, input: &Input) -> Option<(String, String)> {
+        let (_, spec) = self.door(door)?;
+        let wanted = spec.inputs.iter().find(|input| input.kind == InputType::Country)?;
+        let row = object(&input.row)?;
+        let text = schema::value_of(wanted, &row)?.as_str()?.trim().to_owned();
+        (!text.is_empty()).then(|| (wanted.name.clone(), text))
+    }
+
+    /// The country that the site should see for an input: what the row that led to it says, by the door's schema.
+    fn country(&self, door: &Door, input: &Input, row: &Map<String, Value>) -> Option<String> {
+        let (_, spec) = self.door(door)?;
+        let wanted = spec.inputs.iter().find(|input| input.kind == InputType::Country)?;
+        let caller = input.discovery.as_deref().and_then(object);
+        let given = schema::value_of(wanted, caller.as_ref().unwrap_or(row))
+            .and_then(Value::as_str)
+            .filter(|text| !text.trim().is_empty());
+        let text = given.or_else(|| wanted.default.as_ref().and_then(Value::as_str))?;
+        Some(text.trim().to_ascii_lowercase())
+    }
+
     fn door(&self, door: &Door) -> Option<(&DoorPlan, &DoorSpec)> {
         let method = match door {
             Door::Collect => None,
@@ -137,6 +192,7 @@ impl Scraper {
         let mut request = Request::get(url);
         request.headers.clone_from(&self.spec.headers);
         request.needs.clone_from(&self.spec.needs);
+        request.needs.country = self.country(door, input, &row);
         Ok(request)
     }
 
@@ -301,6 +357,16 @@ impl Scraper {
         }
         self.spec.pages.iter().find(|p| p.name == input.kind)
     }
+}
+
+/// Is the address on one of the sites, or below it? A site may name a port.
+pub(crate) fn is_site(sites: &[String], url: &Url) -> bool {
+    let (host, with_port) = (url.host_str().unwrap_or_default(), model::host_of(url));
+    sites.iter().map(|site| site.to_ascii_lowercase()).any(|site| {
+        site == with_port
+            || host == site
+            || (url.domain().is_some() && host.strip_suffix(&site).is_some_and(|rest| rest.ends_with('.')))
+    })
 }
 
 /// The text of a page. A feed tells its encoding within, and may be packed.

@@ -3,6 +3,8 @@
 //! Owns: the shapes. Must not know: TOML, pages.
 
 use crate::jsonpath::JsonPath;
+use crate::login::secret::SecretText;
+use crate::login::{Login, Session};
 use crate::template::Template;
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -20,6 +22,10 @@ pub(crate) struct Spec {
     pub(crate) min_inputs: u64,
     pub(crate) needs: model::Needs,
     pub(crate) headers: Vec<(String, String)>,
+    /// Header lines with places for secrets.
+    pub(crate) secret_headers: Vec<(String, SecretText)>,
+    pub(crate) session: Session,
+    pub(crate) login: Option<Login>,
     /// The same order as `door_specs`.
     pub(crate) doors: Vec<DoorPlan>,
     pub(crate) door_specs: Vec<DoorSpec>,

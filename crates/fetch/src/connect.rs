@@ -4,7 +4,7 @@
 //! name that changes its answer (rebinding) has no window. Everything here ends within the connect timeout.
 
 use crate::guard::Guard;
-use crate::proxy::{Proxy, bare_host, proxy_error};
+use crate::proxy::{Gate, Scheme, Target, bare_host, gateway_error, proxy_error};
 use crate::resolve::Names;
 use crate::stream::Stream;
 use crate::{FetchError, FetchErrorKind};
@@ -18,6 +18,7 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -37,7 +38,7 @@ pub(crate) struct Parts {
     pub(crate) guard: Guard,
     pub(crate) names: Arc<dyn Names>,
     pub(crate) tls: Arc<ClientConfig>,
-    pub(crate) proxy: Option<Proxy>,
+    pub(crate) gate: Option<Gate>,
     pub(crate) timeout: Duration,
 }
 
@@ -47,19 +48,28 @@ impl Connector {
     }
 
     async fn connect(self, uri: Uri) -> Result<Stream, FetchError> {
+        // Who is too slow makes a difference: a proxy, or what is behind it.
+        let late = AtomicU8::new(Stage::Site as u8);
         let timeout = self.0.timeout;
-        match tokio::time::timeout(timeout, self.0.open(&uri)).await {
+        match tokio::time::timeout(timeout, self.0.open(&uri, &late)).await {
             // Names, addresses and TLS belong to reaching the host; what the guard refuses is not the host's doing.
             Ok(result) => result.map_err(FetchError::unreached),
-            Err(_) => Err(FetchError::new(
-                FetchErrorKind::Timeout,
-                format!(
-                    "no connection to `{}` within {} ms",
-                    uri.host().unwrap_or_default(),
-                    timeout.as_millis()
-                ),
-            )
-            .unreached()),
+            Err(_) => {
+                let (host, ms) = (uri.host().unwrap_or_default(), timeout.as_millis());
+                let error = match late.into_inner() {
+                    stage if stage == Stage::Proxy as u8 => {
+                        proxy_error(format!("no connection to the proxy within {ms} ms"))
+                    }
+                    stage if stage == Stage::Behind as u8 => {
+                        gateway_error(format!("no connection to `{host}` through the proxy within {ms} ms"))
+                    }
+                    _ => FetchError::new(
+                        FetchErrorKind::Timeout,
+                        format!("no connection to `{host}` within {ms} ms"),
+                    ),
+                };
+                Err(error.unreached())
+            }
         }
     }
 }
@@ -79,23 +89,26 @@ impl Service<Uri> for Connector {
     }
 }
 
+/// What a connection waits for.
+#[derive(Clone, Copy)]
+enum Stage {
+    Site,
+    Proxy,
+    Behind,
+}
+
 impl Parts {
-    async fn open(&self, uri: &Uri) -> Result<Stream, FetchError> {
+    async fn open(&self, uri: &Uri, stage: &AtomicU8) -> Result<Stream, FetchError> {
         let secure = uri.scheme_str() == Some("https");
         let host = bare_host(uri.host().unwrap_or_default());
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
 
-        let mut tcp = match &self.proxy {
+        let tcp = match &self.gate {
             None => connect_any(&self.vetted(host, port).await?, host).await?,
-            Some(proxy) => self.reach_proxy(proxy).await?,
+            Some(gate) => self.through(gate, host, port, secure, stage).await?,
         };
         if !secure {
-            return Ok(Stream::plain(tcp, self.proxy.is_some()));
-        }
-        if let Some(proxy) = &self.proxy {
-            let authority =
-                if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-            proxy.tunnel(&mut tcp, &authority).await?;
+            return Ok(Stream::plain(tcp, self.gate.as_ref().is_some_and(Gate::reads_http)));
         }
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
             FetchError::new(FetchErrorKind::Tls, format!("`{host}` cannot be the name of a certificate"))
@@ -122,11 +135,40 @@ impl Parts {
         Ok(ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
     }
 
-    /// The operator named the proxy, so its address is not vetted.
-    async fn reach_proxy(&self, proxy: &Proxy) -> Result<TcpStream, FetchError> {
+    /// A connection to the proxy, and behind it to the host, unless the proxy is to read the request itself.
+    async fn through(
+        &self,
+        gate: &Gate,
+        host: &str,
+        port: u16,
+        secure: bool,
+        stage: &AtomicU8,
+    ) -> Result<TcpStream, FetchError> {
+        // Where names are resolved here, the guard sees every address, as without a proxy.
+        let vetted = match gate.proxy.scheme {
+            Scheme::Socks5 => Some(self.vetted(host, port).await?),
+            Scheme::Http | Scheme::Socks5h => None,
+        };
+        stage.store(Stage::Proxy as u8, Ordering::Relaxed);
+        // The operator named the proxy, so its own address is not vetted.
         let failed = |error: FetchError| proxy_error(format!("the proxy cannot be reached: {error}"));
-        let addresses = self.addresses(&proxy.host, proxy.port).await.map_err(failed)?;
-        connect_any(&addresses, &proxy.host).await.map_err(failed)
+        let addresses = self.addresses(&gate.proxy.host, gate.proxy.port).await.map_err(failed)?;
+        let mut tcp = connect_any(&addresses, &gate.proxy.host).await.map_err(failed)?;
+        if gate.reads_http() && !secure {
+            return Ok(tcp);
+        }
+        stage.store(Stage::Behind as u8, Ordering::Relaxed);
+        let target = match vetted {
+            None => Target::Host(host, port),
+            // A proxy has IPv4 more often than IPv6.
+            Some(vetted) => match vetted.iter().find(|address| address.is_ipv4()).or(vetted.first()) {
+                Some(address) => Target::Address(*address),
+                None => return Err(proxy_error("the host has no address")),
+            },
+        };
+        gate.open(&mut tcp, &target).await?;
+        stage.store(Stage::Site as u8, Ordering::Relaxed);
+        Ok(tcp)
     }
 }
 

@@ -23,8 +23,12 @@ pub enum FetchErrorKind {
     TooLarge,
     /// Redirects without end, or to nowhere. Never passes.
     Redirects,
-    /// The proxy failed or refused.
+    /// The proxy failed or refused: the site was not asked.
     Proxy,
+    /// The proxy says that it does not reach the site: the fault of either.
+    Gateway,
+    /// No proxy fits what was asked for. Never passes.
+    NoProxy,
     /// robots.txt disallows it. Never passes within a job.
     Robots,
     /// robots.txt answers with a server's error, which disallows everything for now (RFC 9309, section 2.3.1.4).
@@ -49,6 +53,8 @@ impl FetchErrorKind {
             Self::TooLarge => "too_large",
             Self::Redirects => "redirects",
             Self::Proxy => "proxy",
+            Self::Gateway => "gateway",
+            Self::NoProxy => "no_proxy",
             Self::Robots => "robots",
             Self::NoRobots => "no_robots",
             Self::Down => "down",
@@ -94,15 +100,16 @@ impl FetchError {
             | FetchErrorKind::NoSuchHost
             | FetchErrorKind::TooLarge
             | FetchErrorKind::Redirects
+            | FetchErrorKind::NoProxy
             | FetchErrorKind::Robots => None,
             FetchErrorKind::Timeout => Some(Trouble::Timeout),
-            FetchErrorKind::Connection | FetchErrorKind::Protocol | FetchErrorKind::Down => {
-                Some(Trouble::Reset)
-            }
+            FetchErrorKind::Connection
+            | FetchErrorKind::Protocol
+            | FetchErrorKind::Gateway
+            | FetchErrorKind::Down => Some(Trouble::Reset),
             FetchErrorKind::NoRobots => Some(Trouble::ServerError),
-            FetchErrorKind::Dns | FetchErrorKind::Tls | FetchErrorKind::Proxy | FetchErrorKind::Gone => {
-                Some(Trouble::Other)
-            }
+            FetchErrorKind::Proxy => Some(Trouble::Proxy),
+            FetchErrorKind::Dns | FetchErrorKind::Tls | FetchErrorKind::Gone => Some(Trouble::Other),
         }
     }
 
@@ -119,9 +126,10 @@ impl FetchError {
             | FetchErrorKind::Protocol
             | FetchErrorKind::TooLarge
             | FetchErrorKind::Redirects
-            | FetchErrorKind::Proxy
+            | FetchErrorKind::Gateway
             | FetchErrorKind::Down
             | FetchErrorKind::Gone => FailureCode::CrawlError,
+            FetchErrorKind::Proxy | FetchErrorKind::NoProxy => FailureCode::ProxyError,
         };
         Failure::new(code, self.message.clone())
     }

@@ -4,28 +4,28 @@
 //! after a pooled connection turned out to be closed.
 
 use crate::body::{Bounds, collect, decoded};
-use crate::client::{Client, Pool, Whole, client, head_error, was_stale};
+use crate::client::{Pool, client, head_error, was_stale};
 use crate::clock::now;
 use crate::connect::{Connector, Parts, refused};
 use crate::decode::encodings;
 use crate::guard::{Guard, is_localhost};
 use crate::message::Hop;
 use crate::pace::{Limits, Pacer, Report, Turn, Want};
-use crate::proxy::{Proxy, proxy_error};
+use crate::proxy::{Gate, Proxy, ProxyStats, Route, Way, Ways, Wish, proxy_error};
 use crate::resolve::{Names, Resolver};
 use crate::robots::Shelf;
+use crate::session::{Cookies, Sessions};
 use crate::settings::{Settings, SettingsError};
 use crate::stats::{Counters, Stats};
 use crate::stream::Answers;
 use crate::{AllowList, FetchError, FetchErrorKind, Fetcher, retry_after, tls};
 use async_trait::async_trait;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Response};
 use hyper::body::Incoming;
 use model::{Method, Needs, Page, Request};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 use url::{Host, Url};
@@ -45,9 +45,8 @@ const REDIRECT_BODY_PATIENCE: Duration = Duration::from_secs(2);
 pub struct HttpFetcher(Arc<Inner>);
 
 struct Inner {
-    /// One without proxies, else one for each proxy, taken in turn.
-    routes: Vec<Route>,
-    next_route: AtomicUsize,
+    ways: Ways,
+    sessions: Sessions,
     guard: Guard,
     pacer: Arc<Pacer>,
     counters: Counters,
@@ -56,12 +55,6 @@ struct Inner {
     product: String,
     shelf: Shelf,
     settings: Settings,
-}
-
-/// A way to the web, with its own pool of connections.
-struct Route {
-    client: Client<Whole>,
-    proxy: Option<Proxy>,
 }
 
 impl HttpFetcher {
@@ -80,40 +73,30 @@ impl HttpFetcher {
         let user_agent = HeaderValue::try_from(settings.user_agent.as_str())
             .map_err(|_| SettingsError::new("user_agent", "cannot be sent as a header"))?;
         let tls = tls::client_config(settings.extra_ca.as_deref(), &[b"h2", b"http/1.1"])?;
-        let mut proxies = settings
+        let proxies = settings
             .proxy
             .iter()
-            .map(|text| Proxy::parse(text).map(Some).map_err(|reason| SettingsError::new("proxy", reason)))
+            .map(|text| Proxy::parse(text).map_err(|reason| SettingsError::new("proxy", reason)))
             .collect::<Result<Vec<_>, _>>()?;
-        if proxies.is_empty() {
-            proxies.push(None);
-        }
         let pool = Pool {
             idle: Duration::from_millis(settings.idle_ms),
             idle_per_host: settings.idle_per_host,
             head_bytes_max: settings.head_bytes_max,
         };
-        let routes = proxies
-            .into_iter()
-            .map(|proxy| {
-                let connector = Connector::new(Parts {
-                    guard: guard.clone(),
-                    names: Arc::clone(&names),
-                    tls: Arc::clone(&tls),
-                    proxy: proxy.clone(),
-                    timeout: Duration::from_millis(settings.connect_timeout_ms),
-                });
-                Route { client: client(connector, &pool), proxy }
-            })
-            .collect();
+        let timeout = Duration::from_millis(settings.connect_timeout_ms);
+        let parts = (guard.clone(), names, tls);
+        let ways = Ways::new(proxies, move |gate: Option<Gate>| {
+            let (guard, names, tls) = parts.clone();
+            client(Connector::new(Parts { guard, names, tls, gate, timeout }), &pool)
+        });
         let pacer = Pacer::new(Limits {
             concurrency: settings.concurrency,
             host_concurrency: settings.host_concurrency,
             host_delay: Duration::from_millis(settings.host_delay_ms),
         });
         Ok(Self(Arc::new(Inner {
-            routes,
-            next_route: AtomicUsize::new(0),
+            ways,
+            sessions: Sessions::new(settings.sessions_max),
             guard,
             pacer,
             counters: Counters::default(),
@@ -126,7 +109,12 @@ impl HttpFetcher {
 
     /// The counters as they stand.
     pub fn stats(&self) -> Stats {
-        self.0.counters.read(self.0.pacer.counts())
+        self.0.counters.read(self.0.pacer.counts(), self.0.sessions.count() as u64)
+    }
+
+    /// How the proxies fare, in the order of the setting, without their credentials.
+    pub fn proxies(&self) -> Vec<ProxyStats> {
+        self.0.ways.stats()
     }
 }
 
@@ -151,13 +139,19 @@ impl Inner {
     async fn page(&self, request: Request, express: bool) -> Result<Page, FetchError> {
         let (needs, want) = (request.needs.clone(), want(&request.needs, express));
         let mut hop = Hop::first(request, &self.user_agent)?;
+        let session = needs.session.as_deref().map(|key| self.sessions.get(key, Instant::now()));
+        if let Some(session) = session.as_deref().filter(|_| needs.fresh) {
+            session.begin_anew();
+        }
+        let mut cookies = Cookies::of(session.clone());
+        let wish = Wish { needs: &needs, session: session.as_deref() };
         // One proxy for all hops: a site that sees the address change between them may take it for theft.
-        let route = &self.routes[self.next_route.fetch_add(1, Ordering::Relaxed) % self.routes.len()];
+        let mut way = self.ways.choose(wish, &[])?;
         let mut time_left = Duration::from_millis(self.settings.page_timeout_ms);
         let mut redirects = 0;
         loop {
-            self.vet(&hop.url, route)?;
-            let want = self.obey(&needs, &hop.url, route, want).await?;
+            self.vet(&hop.url, way.proxy().is_some())?;
+            let want = self.obey(&needs, &hop.url, &way.route, want).await?;
             let turn = self.turn(&lane(&hop.url), want).await?;
             let began = Instant::now();
             let bounds = Bounds {
@@ -166,10 +160,15 @@ impl Inner {
                 idle: Duration::from_millis(self.settings.idle_timeout_ms),
                 bytes_max: self.settings.page_bytes_max,
             };
-            let step = self.step(route, &hop, &bounds).await;
+            let step = self.reach(wish, &mut way, &hop, &bounds, &mut cookies).await;
             self.end(turn, &step);
             let (status, target) = match step? {
-                Step::Page(page) => return Ok(page),
+                Step::Page(mut page) => {
+                    if needs.private {
+                        page.extras.cookies = cookies.names(&page.url);
+                    }
+                    return Ok(page);
+                }
                 Step::Redirect(status, target) => (status, target),
             };
             time_left = time_left.saturating_sub(began.elapsed());
@@ -180,13 +179,19 @@ impl Inner {
                     format!("more than {} redirects", self.settings.redirects_max),
                 ));
             }
+            if needs.private && hop.hands_on_its_body(status, &target) {
+                return Err(FetchError::new(
+                    FetchErrorKind::Redirects,
+                    "the redirect would send the login to another site",
+                ));
+            }
             hop.follow(status, target);
         }
     }
 
     /// What can be refused before anybody is asked. Names are vetted where they are connected to, except behind a
     /// proxy, which resolves them itself.
-    fn vet(&self, url: &Url, route: &Route) -> Result<(), FetchError> {
+    fn vet(&self, url: &Url, through_proxy: bool) -> Result<(), FetchError> {
         if !matches!(url.scheme(), "http" | "https") {
             let scheme: String = url.scheme().chars().take(40).collect();
             return Err(FetchError::new(
@@ -197,9 +202,7 @@ impl Inner {
         let ip: IpAddr = match url.host() {
             Some(Host::Ipv4(ip)) => ip.into(),
             Some(Host::Ipv6(ip)) => ip.into(),
-            Some(Host::Domain(name)) if route.proxy.is_some() && is_localhost(name) => {
-                Ipv4Addr::LOCALHOST.into()
-            }
+            Some(Host::Domain(name)) if through_proxy && is_localhost(name) => Ipv4Addr::LOCALHOST.into(),
             Some(Host::Domain(_)) => return Ok(()),
             None => return Err(FetchError::new(FetchErrorKind::Refused, "the address names no host")),
         };
@@ -208,17 +211,57 @@ impl Inner {
         self.guard.check(address).map_err(|refusal| refused(host, &refusal))
     }
 
+    /// One request and its answer, once more through another proxy where the first was at fault.
+    async fn reach(
+        &self,
+        wish: Wish<'_>,
+        way: &mut Way,
+        hop: &Hop,
+        bounds: &Bounds,
+        cookies: &mut Cookies,
+    ) -> Result<Step, FetchError> {
+        let result = self.step(&way.route, hop, bounds, cookies).await;
+        if way.proxy().is_none() {
+            return result;
+        }
+        let site = hop.url.host_str().unwrap_or_default();
+        let error = match result {
+            Ok(step) => {
+                way.note(None, site);
+                return Ok(step);
+            }
+            Err(error) => error,
+        };
+        let Some(other) = self.ways.instead(wish, way, &error, hop.method) else {
+            way.note(Some(&error), site);
+            return Err(error);
+        };
+        let first = std::mem::replace(way, other);
+        tracing::debug!(site, %error, "the proxy failed, trying another");
+        let second = self.step(&way.route, hop, bounds, cookies).await;
+        way.note_second(second.as_ref().err(), &first, &error, site);
+        second
+    }
+
     /// One request and its answer.
-    async fn step(&self, route: &Route, hop: &Hop, bounds: &Bounds) -> Result<Step, FetchError> {
+    async fn step(
+        &self,
+        route: &Route,
+        hop: &Hop,
+        bounds: &Bounds,
+        cookies: &mut Cookies,
+    ) -> Result<Step, FetchError> {
         let host = hop.url.host_str().unwrap_or_default();
-        let answer = self.head(route, hop, bounds, host).await?;
+        let answer = self.head(route, hop, bounds, host, cookies).await?;
         let (head, mut body) = answer.into_parts();
         let status = head.status.as_u16();
         self.counters.answer(status);
-        if status == 407 && route.proxy.is_some() {
+        if status == 407 && route.gate.as_ref().is_some_and(Gate::reads_http) {
             return Err(proxy_error("the proxy refuses our credentials (407)"));
         }
-        if let Some(target) = hop.target(head.status, &head.headers) {
+        let target = hop.target(head.status, &head.headers);
+        cookies.take(&hop.url, &head.headers, target.is_some());
+        if let Some(target) = target {
             let bounds = Bounds {
                 deadline: bounds.deadline.min(Instant::now() + REDIRECT_BODY_PATIENCE),
                 bytes_max: REDIRECT_BODY_MAX,
@@ -236,7 +279,7 @@ impl Inner {
         Ok(Step::Page(Page {
             url: hop.url.clone(),
             status,
-            headers: lines(&head.headers),
+            headers: lines(&head.headers, cookies.session().is_some()),
             body,
             fetched_at: now(),
             wire_bytes,
@@ -251,14 +294,15 @@ impl Inner {
         hop: &Hop,
         bounds: &Bounds,
         host: &str,
+        cookies: &Cookies,
     ) -> Result<Response<Incoming>, FetchError> {
         let connecting = Duration::from_millis(self.settings.connect_timeout_ms);
         // In a tunnel the proxy has had its credentials with CONNECT.
-        let proxy = route.proxy.as_ref().filter(|_| hop.url.scheme() == "http");
-        let credentials = proxy.and_then(|proxy| proxy.credentials.as_ref());
+        let gate = route.gate.as_ref().filter(|gate| gate.reads_http() && hop.url.scheme() == "http");
+        let credentials = gate.and_then(|gate| gate.header.as_ref());
         let mut again = hop.method == Method::Get;
         loop {
-            let message = hop.message(credentials)?;
+            let message = hop.message(credentials, cookies)?;
             self.counters.request();
             let answer = route.client.request(message);
             let patience = connecting.saturating_add(bounds.idle);
@@ -331,6 +375,8 @@ fn report_of_error(error: &FetchError) -> Report {
         | FetchErrorKind::Dns
         | FetchErrorKind::Tls
         | FetchErrorKind::Proxy
+        | FetchErrorKind::Gateway
+        | FetchErrorKind::NoProxy
         | FetchErrorKind::Robots
         | FetchErrorKind::NoRobots
         | FetchErrorKind::Down
@@ -363,9 +409,11 @@ fn lane(url: &Url) -> String {
     lane
 }
 
-fn lines(headers: &HeaderMap) -> Vec<(String, String)> {
+/// The cookies of a session are nobody else's business: they are in its jar, not on its pages.
+fn lines(headers: &HeaderMap, in_session: bool) -> Vec<(String, String)> {
     headers
         .iter()
+        .filter(|(name, _)| !in_session || **name != SET_COOKIE)
         .map(|(name, value)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         })

@@ -1,6 +1,6 @@
 //! URL → page, and everything else that is sent to strangers. The only door to other people's machines.
 //!
-//! Owns: HTTP, the address guard, pace per host, proxies, name resolution, decoding and bounds of bodies.
+//! Owns: HTTP, the address guard, pace per host, sessions and their cookies, proxies, name resolution, decoding and bounds of bodies.
 //! Must not know: databases, scrapers, snapshots.
 //!
 //! Invariants:
@@ -14,6 +14,7 @@ mod body;
 mod client;
 mod clock;
 mod connect;
+mod cookie;
 mod decode;
 mod error;
 mod fetcher;
@@ -25,6 +26,7 @@ mod proxy;
 mod resolve;
 mod retry_after;
 pub mod robots;
+mod session;
 mod settings;
 mod stats;
 mod stream;
@@ -36,6 +38,7 @@ pub use fetcher::{HttpFetcher, RobotsView, SiteView};
 pub use guard::{Guard, Refusal, Zone, is_localhost, zone};
 pub use outbound::{Answer, Outbound, Payload};
 pub use pace::HostState;
+pub use proxy::{ProxyState, ProxyStats, Scheme as ProxyScheme};
 pub use resolve::{Names, Resolver};
 pub use retry_after::retry_after;
 pub use settings::{OutboundSettings, Settings, SettingsError};

@@ -2,6 +2,7 @@
 
 use crate::client::{Whole, uri};
 use crate::proxy::basic;
+use crate::session::Cookies;
 use crate::{FetchError, FetchErrorKind};
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, COOKIE, LOCATION, USER_AGENT};
@@ -49,6 +50,14 @@ pub(crate) fn headers(lines: &[(String, String)]) -> Result<HeaderMap, FetchErro
     Ok(map)
 }
 
+fn secret_lines(lines: &[(String, String)]) -> Result<Vec<(HeaderName, HeaderValue)>, FetchError> {
+    if lines.is_empty() {
+        return Ok(Vec::new());
+    }
+    let map = headers(lines)?;
+    Ok(map.iter().map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
 /// One hop on the way to a page.
 pub(crate) struct Hop {
     /// Without credentials and fragment.
@@ -62,6 +71,10 @@ impl Hop {
     /// The first hop.
     pub(crate) fn first(request: Request, user_agent: &HeaderValue) -> Result<Self, FetchError> {
         let mut headers = headers(&request.headers)?;
+        for (name, mut value) in secret_lines(&request.needs.secret_headers.0)? {
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
         headers.entry(USER_AGENT).or_insert_with(|| user_agent.clone());
         headers.entry(ACCEPT).or_insert(ACCEPTED);
         headers.entry(ACCEPT_ENCODING).or_insert(ENCODINGS);
@@ -90,6 +103,7 @@ impl Hop {
     pub(crate) fn message(
         &self,
         proxy_credentials: Option<&HeaderValue>,
+        cookies: &Cookies,
     ) -> Result<http::Request<Whole>, FetchError> {
         let mut message = http::Request::new(Whole::new(self.body.clone()));
         *message.uri_mut() = uri(&self.url)?;
@@ -98,6 +112,9 @@ impl Hop {
             Method::Post => http::Method::POST,
         };
         *message.headers_mut() = self.headers.clone();
+        if let Some(cookies) = cookies.header(&self.url, self.headers.get(COOKIE)) {
+            message.headers_mut().insert(COOKIE, cookies);
+        }
         if let Some(credentials) = proxy_credentials {
             message.headers_mut().insert(header::PROXY_AUTHORIZATION, credentials.clone());
         }
@@ -117,6 +134,11 @@ impl Hop {
         }))
     }
 
+    /// Would going there send the body to somebody else than it was meant for?
+    pub(crate) fn hands_on_its_body(&self, status: StatusCode, target: &Url) -> bool {
+        !matches!(status.as_u16(), 301..=303) && !self.body.is_empty() && self.url.origin() != target.origin()
+    }
+
     /// Goes there.
     pub(crate) fn follow(&mut self, status: StatusCode, target: Url) {
         let same_origin = self.url.origin() == target.origin();
@@ -124,6 +146,11 @@ impl Hop {
             // Secrets were meant for the site that they were given for.
             self.headers.remove(AUTHORIZATION);
             self.headers.remove(COOKIE);
+            let secret: Vec<HeaderName> =
+                self.headers.iter().filter(|(_, v)| v.is_sensitive()).map(|(name, _)| name.clone()).collect();
+            for name in secret {
+                self.headers.remove(name);
+            }
         }
         // 303 says so, 301 and 302 are taken so by everybody; 307 and 308 exist to say otherwise.
         if matches!(status.as_u16(), 301..=303) && self.method != Method::Get {

@@ -89,7 +89,7 @@ impl Outbound {
             names,
             // HTTP/1.1 only: a body that is broken off then ends its connection and nothing else.
             tls: tls::client_config(settings.extra_ca.as_deref(), &[b"http/1.1"])?,
-            proxy: None,
+            gate: None,
             timeout: Duration::from_millis(settings.connect_timeout_ms),
         });
         let pool = Pool { idle: IDLE, idle_per_host: 1, head_bytes_max: HEAD_BYTES_MAX };

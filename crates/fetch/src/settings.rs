@@ -10,7 +10,8 @@ pub struct Settings {
     pub user_agent: String,
     /// Address ranges that may be reached although they are off limits, see [`crate::AllowList`].
     pub allow_networks: Vec<String>,
-    /// `http://user:password@host:port`: pages are fetched through these, in turn. None: directly.
+    /// `http://`, `socks5://` or `socks5h://user:password@host:port#country=us,…`: pages are fetched through these. None:
+    /// directly.
     pub proxy: Vec<String>,
     /// PEM file of certificates trusted besides the compiled-in roots. Read at construction.
     pub extra_ca: Option<PathBuf>,
@@ -42,6 +43,8 @@ pub struct Settings {
     pub crawl_delay_max_ms: u64,
     /// Milliseconds for which `Retry-After` may hold a host at most.
     pub retry_after_max_ms: u64,
+    /// Sessions that are remembered; the one unused longest goes first.
+    pub sessions_max: usize,
     /// Idle connections kept for each host.
     pub idle_per_host: usize,
     /// Milliseconds after which an idle connection is closed.
@@ -69,6 +72,7 @@ impl Default for Settings {
             robots_timeout_ms: 5_000,
             crawl_delay_max_ms: 30_000,
             retry_after_max_ms: 120_000,
+            sessions_max: 2_000,
             idle_per_host: 8,
             idle_ms: 30_000,
         }

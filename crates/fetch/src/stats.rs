@@ -29,9 +29,11 @@ pub struct Stats {
     pub hosts_down: u64,
     /// robots.txt files asked for.
     pub robots: u64,
+    /// Sessions that are remembered.
+    pub sessions: u64,
 }
 
-const KINDS: [FetchErrorKind; 14] = [
+const KINDS: [FetchErrorKind; 16] = [
     FetchErrorKind::Refused,
     FetchErrorKind::NoSuchHost,
     FetchErrorKind::Dns,
@@ -46,6 +48,8 @@ const KINDS: [FetchErrorKind; 14] = [
     FetchErrorKind::NoRobots,
     FetchErrorKind::Down,
     FetchErrorKind::Gone,
+    FetchErrorKind::Gateway,
+    FetchErrorKind::NoProxy,
 ];
 
 #[derive(Default)]
@@ -87,7 +91,7 @@ impl Counters {
         }
     }
 
-    pub(crate) fn read(&self, pace: Counts) -> Stats {
+    pub(crate) fn read(&self, pace: Counts, sessions: u64) -> Stats {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             requests: load(&self.requests),
@@ -105,6 +109,7 @@ impl Counters {
             hosts: pace.hosts as u64,
             hosts_down: pace.open_circuits as u64,
             robots: load(&self.robots),
+            sessions,
         }
     }
 }

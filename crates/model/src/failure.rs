@@ -51,6 +51,10 @@ codes! {
     TooManyPages = "too_many_pages", "Too many pages were followed";
     /// A sitemap could not be read.
     LoadSitemap = "load_sitemap", "The sitemap could not be loaded";
+    /// The scraper's login did not succeed.
+    LoginFailed = "login_failed", "The login failed";
+    /// No proxy could be used: none fits, or those that fit do not work.
+    ProxyError = "proxy_error", "No proxy could be used";
     /// Our own fault: a bug, or an input that kept killing its worker.
     Internal = "internal_error", "Something went wrong. Our team is looking into it.";
 }

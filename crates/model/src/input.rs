@@ -31,6 +31,9 @@ pub struct Input {
     /// How often it failed and was put back.
     #[serde(rename = "f", default, skip_serializing_if = "is_zero")]
     pub failures: u32,
+    /// How often it was put back for a fault that was not the site's.
+    #[serde(rename = "t", default, skip_serializing_if = "is_zero")]
+    pub detours: u32,
     /// True for what was found to be collected (counts as found); false for the caller's rows and listing pages.
     #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
     pub found: bool,
@@ -53,6 +56,7 @@ impl Input {
             begun: None,
             depth: 0,
             failures: 0,
+            detours: 0,
             found: false,
         }
     }

@@ -111,8 +111,13 @@ pub fn settle(
                 }
             },
             Fate::Later { trouble, failure, asked_ms } => {
-                input.failures = input.failures.saturating_add(1);
-                match (policy.patience(trouble).next(input.failures, asked_ms, now, jitter), stopping) {
+                // A proxy's fault says nothing about the site.
+                let count = match trouble {
+                    Trouble::Proxy => &mut input.detours,
+                    _ => &mut input.failures,
+                };
+                *count = count.saturating_add(1);
+                match (policy.patience(trouble).next(*count, asked_ms, now, jitter), stopping) {
                     (Some(_), Some(stop)) => Some(stop.clone()),
                     (Some(at), None) => {
                         outcome.again.push((at, input));

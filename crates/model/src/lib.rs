@@ -9,6 +9,7 @@
 mod delivery;
 mod failure;
 mod id;
+mod identity;
 mod input;
 mod job;
 pub mod limit;
@@ -24,6 +25,7 @@ mod trigger;
 pub use delivery::*;
 pub use failure::*;
 pub use id::*;
+pub use identity::*;
 pub use input::*;
 pub use job::*;
 pub use page::*;

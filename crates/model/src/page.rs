@@ -1,11 +1,12 @@
 //! What to ask the web, and what came back. Here because `extract` and `fetch` share them and may not meet.
 
-use crate::Timestamp;
+use crate::{Exit, HiddenLines, Timestamp};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
-/// What to ask the web.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What to ask the web. Its `Debug` shows no value of a header and no body: they may hold secrets.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     /// `http` or `https`, without fragment.
     pub url: url::Url,
@@ -17,6 +18,19 @@ pub struct Request {
     pub body: Option<Bytes>,
     /// What the scraper asks of the fetcher.
     pub needs: Needs,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Request")
+            .field("url", &self.url.as_str())
+            .field("method", &self.method)
+            .field("headers", &headers)
+            .field("body", &self.body.as_ref().map(Bytes::len))
+            .field("needs", &self.needs)
+            .finish()
+    }
 }
 
 impl Request {
@@ -49,6 +63,25 @@ pub struct Needs {
     /// What robots.txt means for this page, if the scraper says so; else the operator's setting.
     #[serde(default)]
     pub robots: Option<RobotsPolicy>,
+    /// The session that it belongs to: requests of one share cookies and, while it is healthy, a proxy. None: cookies
+    /// live for the redirects of this page only.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// Begin the session anew: what it remembers is forgotten first.
+    #[serde(default)]
+    pub fresh: bool,
+    /// A login: nothing of this exchange may be kept or shown, and its body is sent to its own origin only.
+    #[serde(default)]
+    pub private: bool,
+    /// The way out.
+    #[serde(default)]
+    pub exit: Exit,
+    /// Two letters, lower case: the country that the site should see.
+    #[serde(default)]
+    pub country: Option<String>,
+    /// Header lines with secrets, for this page's origin only: a redirect elsewhere loses them.
+    #[serde(default)]
+    pub secret_headers: HiddenLines,
 }
 
 /// What is done about a site's robots.txt.
@@ -83,7 +116,10 @@ pub struct Page {
 
 /// What a page leaves beside its body, where it was asked for. Empty for most pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Extras {}
+pub struct Extras {
+    /// Names of the cookies that its session would send to this address now. Only with [`Needs::private`].
+    pub cookies: Vec<String>,
+}
 
 impl Page {
     /// The first header of that (lower-case) name.

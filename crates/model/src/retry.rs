@@ -15,6 +15,8 @@ pub enum Trouble {
     SlowDown,
     /// Another 5xx.
     ServerError,
+    /// The proxy's fault, not the site's: not counted among the input's attempts, but bounded by itself.
+    Proxy,
     /// Anything else that may pass.
     Other,
 }
@@ -70,6 +72,8 @@ pub struct RetryPolicy {
     pub slow_down: Patience,
     /// For [`Trouble::ServerError`].
     pub server_error: Patience,
+    /// For [`Trouble::Proxy`]: the site was not even asked, so an outage of some minutes costs no input.
+    pub proxy: Patience,
     /// For [`Trouble::Other`].
     pub other: Patience,
 }
@@ -82,6 +86,7 @@ impl Default for RetryPolicy {
             reset: patience(4, 500),
             slow_down: patience(6, 1_000),
             server_error: patience(4, 500),
+            proxy: patience(20, 500),
             other: patience(2, 500),
         }
     }
@@ -95,6 +100,7 @@ impl RetryPolicy {
             Trouble::Reset => &self.reset,
             Trouble::SlowDown => &self.slow_down,
             Trouble::ServerError => &self.server_error,
+            Trouble::Proxy => &self.proxy,
             Trouble::Other => &self.other,
         }
     }

@@ -1,6 +1,6 @@
 //! A request that has been believed: every field checked, every default filled.
 
-use crate::{DatasetId, Notice, Promise, Timestamp};
+use crate::{DatasetId, HiddenLines, Notice, Promise, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The way in to a scraper.
@@ -81,7 +81,14 @@ pub struct Trigger {
 
 /// What a trigger may ask for beyond the documented API: pages kept, only what changed, and the like.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wishes {}
+pub struct Wishes {
+    /// Pages are collected in a session of this name, shared by the caller's jobs of this scraper that name it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// Header lines for the pages, names in lower case.
+    #[serde(default, skip_serializing_if = "HiddenLines::is_empty")]
+    pub request_headers: HiddenLines,
+}
 
 impl Trigger {
     /// Runs with the same words here give the same kind of rows: the quality gate compares them with each other.

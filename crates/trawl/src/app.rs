@@ -51,6 +51,7 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let folder = (!config.scrapers.is_empty()).then(|| PathBuf::from(&config.scrapers));
         let catalogue = Arc::new(Catalogue::load(folder.as_deref(), bucket.clone())?);
+        catalogue.know_secrets(config.secrets.clone());
         catalogue.recover().await;
         let fetcher = Arc::new(HttpFetcher::new(fetch_settings(&config)?)?);
         let outbound = Arc::new(Outbound::new(&OutboundSettings {
@@ -127,7 +128,9 @@ impl App {
         let config = &self.config;
         let metrics =
             crate::metrics::source(self.store.clone(), self.fetcher.clone(), self.catalogue.clone());
+        let fetcher = self.fetcher.clone();
         Api {
+            proxies: Arc::new(move || fetcher.proxies()),
             store: self.store.clone(),
             rows: self.rows.clone(),
             catalogue: self.catalogue.clone(),
@@ -225,6 +228,7 @@ fn fetch_settings(config: &Config) -> Result<fetch::Settings> {
         page_timeout_ms: fetch.page_timeout_ms,
         page_bytes_max: fetch.page_bytes_max,
         redirects_max: fetch.redirects_max,
+        sessions_max: fetch.sessions_max,
         retry_after_max_ms: fetch.retry_after_max_ms,
         robots: fetch.robots,
         robots_timeout_ms: fetch.robots_timeout_ms,

@@ -9,13 +9,14 @@
 
 mod folder;
 
+use crate::config::Secrets;
 use anyhow::{Context, Result, anyhow, bail};
 use extract::{FileError, Scraper};
 use folder::{Found, Watched};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 use store::Bucket;
 use tokio::sync::watch;
@@ -38,6 +39,7 @@ pub struct Catalogue {
     kept: Mutex<BTreeMap<String, String>>,
     bucket: Arc<dyn Bucket>,
     watched: Option<Mutex<Watched>>,
+    secrets: OnceLock<Secrets>,
     reloads: AtomicU64,
 }
 
@@ -78,6 +80,15 @@ pub fn faults_text(path: &str, errors: &[FileError]) -> String {
     lines.join("\n")
 }
 
+/// What is said of a file whose secrets are not set.
+pub fn missing_secrets(names: &[String]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    format!(
+        "secrets that are not set: {} (`[secrets]` of the settings, or TRAWL_SECRET_… in the environment)",
+        names.join(", ")
+    )
+}
+
 fn builtin(name: &str) -> Option<Result<Entry>> {
     let (_, text) = BUILTIN.iter().find(|(known, _)| *known == name)?;
     let compiled = Scraper::compile(name, text)
@@ -107,6 +118,7 @@ impl Catalogue {
             kept: Mutex::default(),
             bucket,
             watched: folder.map(|folder| Mutex::new(Watched::new(folder))),
+            secrets: OnceLock::new(),
             reloads: AtomicU64::new(0),
         };
         catalogue.look();
@@ -115,6 +127,29 @@ impl Catalogue {
 
     fn read(&self) -> RwLockReadGuard<'_, Loaded> {
         self.loaded.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the secrets that scrapers may name. Files that name others are reported from then on.
+    pub fn know_secrets(&self, secrets: Secrets) {
+        // Given once, at the start.
+        let _ = self.secrets.set(secrets);
+        for scraper in self.all() {
+            self.report_secrets(&scraper);
+        }
+    }
+
+    /// The value of a secret.
+    pub fn secret(&self, name: &str) -> Option<String> {
+        self.secrets.get()?.get(name).map(str::to_owned)
+    }
+
+    /// A scraper without its secrets is loaded, and reported.
+    fn report_secrets(&self, scraper: &Scraper) {
+        let Some(secrets) = self.secrets.get() else { return };
+        let missing = secrets.missing(scraper.secrets());
+        if !missing.is_empty() {
+            self.fail(scraper.name().to_owned(), missing_secrets(&missing));
+        }
     }
 
     /// The scraper of a dataset id, an alias, or its own name.
@@ -258,6 +293,10 @@ impl Catalogue {
         if same {
             // Touched, or put back after a fault.
             self.loaded.write().unwrap_or_else(PoisonError::into_inner).faults.remove(&name);
+            let scraper = self.read().by_name.get(&name).map(|entry| entry.scraper.clone());
+            if let Some(scraper) = scraper {
+                self.report_secrets(&scraper);
+            }
             return;
         }
         match Scraper::compile(&name, &text) {
@@ -265,7 +304,8 @@ impl Catalogue {
                 tracing::info!(scraper = name, version = scraper.version(), "loaded");
                 self.reloads.fetch_add(1, Ordering::Relaxed);
                 self.loaded.write().unwrap_or_else(PoisonError::into_inner).faults.remove(&name);
-                self.put(name, Entry { scraper, text: text.into(), builtin: false });
+                self.put(name, Entry { scraper: scraper.clone(), text: text.into(), builtin: false });
+                self.report_secrets(&scraper);
             }
             Err(errors) => {
                 let fault = faults_text(&format!("{name}/{}", folder::FILE), &errors);
@@ -287,7 +327,7 @@ impl Catalogue {
     fn fail(&self, name: String, fault: String) {
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
         if loaded.faults.get(&name) != Some(&fault) {
-            tracing::warn!(scraper = name, "not loaded, the last good one stays:\n{fault}");
+            tracing::warn!(scraper = name, "something is wrong with its file; a broken one is not loaded and the last good one stays:\n{fault}");
             loaded.faults.insert(name, fault);
         }
     }

@@ -12,6 +12,9 @@ use toml::{Table, Value};
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
 /// What every environment variable of ours begins with.
 const PREFIX: &str = "TRAWL_";
+/// What the dotted name of every secret begins with, and its environment variable.
+const SECRETS: &str = "secrets.";
+const SECRET_PREFIX: &str = "TRAWL_SECRET_";
 /// Variables that begin so and are no settings.
 const NOT_SETTINGS: &[&str] = &["TRAWL_CONFIG", "TRAWL_PAGES", "TRAWL_SCORE", "TRAWL_BIN", "TRAWL_SITE"];
 
@@ -37,6 +40,8 @@ pub struct Config {
     pub deliver: Deliver,
     pub quality: Quality,
     pub retention: Retention,
+    #[serde(default)]
+    pub secrets: Secrets,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -103,6 +108,7 @@ pub struct Fetch {
     pub page_timeout_ms: u64,
     pub page_bytes_max: u64,
     pub redirects_max: u32,
+    pub sessions_max: usize,
     pub retry_after_max_ms: u64,
     pub names: Vec<String>,
     pub robots: model::RobotsPolicy,
@@ -144,6 +150,23 @@ pub struct Secret(pub String);
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(if self.0.is_empty() { "\"\"" } else { "***" })
+    }
+}
+
+/// Secrets for scraper files, by their names in upper case. Never shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secrets(BTreeMap<String, Secret>);
+
+impl Secrets {
+    /// The value of a secret.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|secret| secret.0.as_str())
+    }
+
+    /// Those of these names that are not there.
+    pub fn missing(&self, names: Vec<String>) -> Vec<String> {
+        names.into_iter().filter(|name| !self.0.contains_key(name)).collect()
     }
 }
 
@@ -189,6 +212,10 @@ impl Layers {
             .collect();
         for (variable, text) in variables {
             if !variable.starts_with(PREFIX) || NOT_SETTINGS.contains(&variable.as_str()) {
+                continue;
+            }
+            if let Some(name) = variable.strip_prefix(SECRET_PREFIX) {
+                self.secret(name, Value::String(text), "environment", &variable);
                 continue;
             }
             match names.get(&variable.replace("__", "_")) {
@@ -237,7 +264,20 @@ impl Layers {
         }
     }
 
+    fn secret(&mut self, name: &str, value: Value, layer: &'static str, place: &str) {
+        if !extract::is_secret_name(name) {
+            self.faults.push(format!("{place}: `{name}` should be letters, digits and `_`, at most 64"));
+        } else if value.is_str() {
+            self.values.insert(format!("{SECRETS}{}", name.to_ascii_uppercase()), (value, layer));
+        } else {
+            self.faults.push(format!("{place}: the secret `{name}` should be a string"));
+        }
+    }
+
     fn set(&mut self, name: &str, value: Value, layer: &'static str, place: &str) {
+        if let Some(secret) = name.strip_prefix(SECRETS) {
+            return self.secret(secret, value, layer, place);
+        }
         match self.values.get_mut(name) {
             Some(slot) if slot.0.same_type(&value) => *slot = (value, layer),
             Some(slot) => {
@@ -285,7 +325,10 @@ impl Layers {
 
     /// The effective values, one `name = value  # layer` a line; secrets are not shown.
     pub fn show(&self) -> String {
-        let secret = |name: &str| ["api_token", "fetch.proxy", "deliver.signing_secret"].contains(&name);
+        let secret = |name: &str| {
+            name.starts_with(SECRETS)
+                || ["api_token", "fetch.proxy", "deliver.signing_secret"].contains(&name)
+        };
         let empty = |value: &Value| value.as_str() == Some("") || value.as_array().is_some_and(Vec::is_empty);
         self.values
             .iter()
@@ -420,5 +463,23 @@ mod tests {
         let layers = env(&[("TRAWL_API_TOKEN", "abcdefghijkl")]);
         assert!(!layers.show().contains("abcdefghijkl"));
         assert!(!format!("{:?}", layers.build().unwrap()).contains("abcdefghijkl"));
+    }
+
+    #[test]
+    fn secrets_of_scrapers_have_names_and_are_not_shown() {
+        let mut layers = Layers::defaults();
+        layers.file("f", "[secrets]\nshop_user = \"me@x\"\nSHOP_PW = \"of the file\"\n");
+        layers.environment(std::iter::once(("TRAWL_SECRET_SHOP_PW".to_owned(), "hunter2".to_owned())));
+        let config = layers.build().unwrap();
+        assert_eq!((config.secrets.get("SHOP_USER"), config.secrets.get("SHOP_PW")), (Some("me@x"), Some("hunter2")));
+        assert_eq!(config.secrets.missing(vec!["SHOP_PW".into(), "OTHER".into()]), ["OTHER"]);
+        let shown = format!("{config:?} {}", layers.show());
+        assert!(!shown.contains("hunter2") && !shown.contains("me@x"), "{shown}");
+        assert!(shown.contains("secrets.SHOP_PW = \"***\"  # environment"), "{shown}");
+        layers.file("f", "[secrets]\nport = 8080\n");
+        layers.environment(std::iter::once(("TRAWL_SECRET_A-B".to_owned(), "hunter2".to_owned())));
+        let faults = layers.build().unwrap_err().join("\n");
+        assert!(faults.contains("`port` should be a string") && faults.contains("`A-B`"), "{faults}");
+        assert!(!faults.contains("hunter2"));
     }
 }

@@ -1,7 +1,7 @@
 //! `/metrics`: what the store, the fetcher and the catalogue count, in Prometheus' text format 0.0.4.
 
 use crate::catalogue::Catalogue;
-use fetch::HttpFetcher;
+use fetch::{HttpFetcher, ProxyState, ProxyStats};
 use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::Pin;
@@ -88,6 +88,9 @@ async fn text(store: &dyn Store, fetcher: &HttpFetcher, catalogue: &Catalogue) -
     let _ = writeln!(out, "trawl_hosts {}", stats.hosts);
     head(&mut out, "trawl_hosts_down", "gauge", "Hosts that do not answer and are not asked now.");
     let _ = writeln!(out, "trawl_hosts_down {}", stats.hosts_down);
+    head(&mut out, "trawl_fetch_sessions", "gauge", "Sessions whose cookies are remembered.");
+    let _ = writeln!(out, "trawl_fetch_sessions {}", stats.sessions);
+    proxies(&mut out, &fetcher.proxies());
     head(&mut out, "trawl_scraper_info", "gauge", "Scrapers that new jobs begin with, and their versions.");
     for scraper in catalogue.all() {
         let (name, version) = (scraper.name(), scraper.version());
@@ -101,4 +104,28 @@ async fn text(store: &dyn Store, fetcher: &HttpFetcher, catalogue: &Catalogue) -
     head(&mut out, "trawl_scraper_loads_total", "counter", "Versions taken from the scraper folder.");
     let _ = writeln!(out, "trawl_scraper_loads_total {}", catalogue.reloads());
     out
+}
+
+/// Of each proxy; `number` is its place in the setting, since several may share an address.
+fn proxies(out: &mut String, proxies: &[ProxyStats]) {
+    type Value = fn(&ProxyStats) -> u64;
+    const FAMILIES: &[(&str, &str, &str, Value)] = &[
+        ("trawl_proxy_up", "gauge", "The proxy is not resting after a failure.", |p| {
+            u64::from(p.state != ProxyState::Resting)
+        }),
+        ("trawl_proxy_in_flight", "gauge", "Requests under way through the proxy.", |p| p.in_flight),
+        ("trawl_proxy_requests_total", "counter", "Requests given to the proxy.", |p| p.requests),
+        ("trawl_proxy_answered_total", "counter", "Requests that the site answered.", |p| p.answered),
+        ("trawl_proxy_failures_total", "counter", "Failures of the proxy itself.", |p| p.failures),
+        ("trawl_proxy_unreached_total", "counter", "Times that it did not reach a site.", |p| p.unreached),
+    ];
+    if proxies.is_empty() {
+        return;
+    }
+    for (name, kind, help, value) in FAMILIES {
+        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        for (number, proxy) in proxies.iter().enumerate() {
+            let _ = writeln!(out, "{name}{{proxy=\"{}\",number=\"{number}\"}} {}", proxy.address, value(proxy));
+        }
+    }
 }

@@ -5,10 +5,13 @@
 mod door;
 mod field;
 mod grammar;
+mod identity;
 mod page;
 mod reader;
 mod source;
 
+use crate::login::Session;
+use crate::login::secret::SecretText;
 use crate::spec::Spec;
 use crate::{FileError, limit};
 pub use grammar::json_schema;
@@ -68,7 +71,15 @@ fn whole(file: &Table<'_>) -> Option<Spec> {
             }
         }
     }
-    let (needs, headers) = fetch_needs(file);
+    let Fetch { needs, headers, secret_headers, session } = fetch_needs(file);
+    if let Some(item) = file.get("fetch").filter(|_| !secret_headers.is_empty() && sites.is_empty()) {
+        errors.at(item.at, "a header with a secret is sent to the scraper's own sites only: the file needs `sites`");
+    }
+    let login = identity::login(file, &sites, &headers);
+    let session = match (session, &login) {
+        (Session::Input, Some(_)) => Session::Named("login".into()),
+        (session, _) => session,
+    };
     let schema = field::schema(file);
     let pages = page::pages(file, &schema);
     let names: Vec<&str> = pages.iter().map(|p| p.name.as_str()).collect();
@@ -85,6 +96,9 @@ fn whole(file: &Table<'_>) -> Option<Spec> {
         min_inputs,
         needs,
         headers,
+        secret_headers,
+        session,
+        login,
         doors,
         door_specs,
         pages,
@@ -101,10 +115,20 @@ fn bad_id(id: &str) -> Option<String> {
     (!fits).then(|| format!("`{id}` is not an id: letters, digits, `_`, `-` and `.` only"))
 }
 
-fn fetch_needs(file: &Table<'_>) -> (model::Needs, Vec<(String, String)>) {
+/// What `[fetch]` says.
+#[derive(Default)]
+struct Fetch {
+    needs: model::Needs,
+    headers: Vec<(String, String)>,
+    secret_headers: Vec<(String, SecretText)>,
+    session: Session,
+}
+
+fn fetch_needs(file: &Table<'_>) -> Fetch {
     let Some(table) = file.get("fetch").and_then(|item| item.table("`[fetch]`", file.errors)) else {
-        return (model::Needs::default(), Vec::new());
+        return Fetch::default();
     };
+    let (session, exit, user_agent) = identity::fetch_keys(&table);
     let needs = model::Needs {
         host_concurrency: table.whole("host_concurrency", 1..1_001).and_then(|n| u32::try_from(n).ok()),
         host_delay_ms: table.whole("host_delay_ms", 0..86_400_001).and_then(|n| u64::try_from(n).ok()),
@@ -112,23 +136,42 @@ fn fetch_needs(file: &Table<'_>) -> (model::Needs, Vec<(String, String)>) {
             "robots",
             &[("respect", model::RobotsPolicy::Respect), ("ignore", model::RobotsPolicy::Ignore)],
         ),
+        exit,
+        ..model::Needs::default()
     };
-    let mut headers = Vec::new();
+    let mut headers: Vec<_> = user_agent.map(|value| ("user-agent".to_owned(), value)).into_iter().collect();
+    let mut secret_headers = Vec::new();
     for (name, at, value) in table.named("headers") {
-        let value_text = value.text(&format!("the header `{name}`"), file.errors).unwrap_or_default();
-        let token = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-        if !token {
-            file.errors.at(at, format!("`{name}` is not the name of a header"));
-        } else if FETCHER_OWNS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
-            file.errors.at(at, format!("the header `{name}` is the fetcher's own and cannot be set"));
-        } else if value_text.bytes().any(|b| b < 0x20 || b == 0x7f) {
-            file.errors.at(value.at, format!("the header `{name}` must be one line of visible characters"));
+        let Some(text) = identity::secret_text(value, &format!("the header `{name}`"), &table) else { continue };
+        let plain = value.text("a header", file.errors).unwrap_or_default();
+        if let Some(fault) = header_fault(name, plain) {
+            file.errors.at(if is_header_name(name) { value.at } else { at }, fault);
+        } else if text.names().next().is_some() {
+            secret_headers.push((name.to_ascii_lowercase(), text));
         } else {
-            headers.push((name.to_ascii_lowercase(), value_text.to_owned()));
+            headers.push((name.to_ascii_lowercase(), plain.to_owned()));
         }
     }
     table.finish();
-    (needs, headers)
+    Fetch { needs, headers, secret_headers, session }
+}
+
+fn is_header_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+}
+
+/// What is wrong with a header line for pages; also for those of a trigger.
+pub(crate) fn header_fault(name: &str, value: &str) -> Option<String> {
+    if !is_header_name(name) {
+        return Some(format!("`{name}` is not the name of a header"));
+    }
+    if FETCHER_OWNS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+        return Some(format!("the header `{name}` is the fetcher's own and cannot be set"));
+    }
+    if value.bytes().any(|b| b < 0x20 || b == 0x7f) {
+        return Some(format!("the header `{name}` must be one line of visible characters"));
+    }
+    None
 }
 
 /// Headers that say how bytes travel: a scraper that sets one breaks the connection for others.

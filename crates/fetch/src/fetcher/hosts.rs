@@ -2,6 +2,7 @@
 
 use super::HttpFetcher;
 use crate::pace::{HostState, HostView};
+use crate::proxy::Wish;
 use crate::robots::{Known, Said};
 use crate::{FetchError, clock};
 use model::Request;
@@ -86,11 +87,12 @@ impl HttpFetcher {
 
     /// The sitemaps that the robots.txt of a site names, as written there. Asks for it if need be.
     pub async fn sitemaps(&self, url: &Url) -> Result<Vec<String>, FetchError> {
-        let route = &self.0.routes[0];
-        self.0.vet(url, route)?;
+        let needs = model::Needs::default();
+        let way = self.0.ways.choose(Wish { needs: &needs, session: None }, &[])?;
+        self.0.vet(url, way.proxy().is_some())?;
         // Credentials do not belong into the name of a site.
         let url = crate::message::Hop::first(Request::get(url.clone()), &self.0.user_agent)?.url;
-        let known = self.0.book(&url, route).await;
+        let known = self.0.book(&url, &way.route).await;
         match &known.said {
             Said::Rules(robots) => Ok(robots.sitemaps().to_vec()),
             Said::Anything(_) => Ok(Vec::new()),

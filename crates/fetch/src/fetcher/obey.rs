@@ -5,12 +5,14 @@
 //! one that answers with a server's error disallows everything until it answers better (RFC 9309, section 2.3.1.4).
 //! That never turns into permission by lasting: whoever knows better says `robots = "ignore"` for the scraper.
 
-use super::{Inner, Route, lane};
+use super::{Inner, lane};
 use crate::body::{Bounds, beginning, decoded};
 use crate::decode::encodings;
 use crate::message::Hop;
 use crate::pace::Want;
+use crate::proxy::{Gate, Route};
 use crate::robots::{BYTES, Known, Robots, Said, product_token};
+use crate::session::Cookies;
 use crate::{FetchError, FetchErrorKind};
 use http::HeaderValue;
 use http::header::CONTENT_ENCODING;
@@ -82,6 +84,7 @@ impl Inner {
                         error.kind,
                         FetchErrorKind::Refused
                             | FetchErrorKind::Proxy
+                            | FetchErrorKind::Gateway
                             | FetchErrorKind::NoRobots
                             | FetchErrorKind::Down
                             | FetchErrorKind::Gone
@@ -103,7 +106,7 @@ impl Inner {
         let mut hop = Hop::first(request, &self.user_agent)?;
         let mut time_left = Duration::from_millis(self.settings.robots_timeout_ms);
         for _ in 0..=REDIRECTS {
-            self.vet(&hop.url, route)?;
+            self.vet(&hop.url, route.gate.is_some())?;
             let want = Want { express: true, ..Want::default() };
             let turn = self.turn(&lane(&hop.url), want).await?;
             self.counters.robots();
@@ -147,10 +150,10 @@ impl Inner {
         bounds: &Bounds,
     ) -> Result<RobotsAnswer, FetchError> {
         let host = hop.url.host_str().unwrap_or_default();
-        let (head, mut body) = self.head(route, hop, bounds, host).await?.into_parts();
+        let (head, mut body) = self.head(route, hop, bounds, host, &Cookies::of(None)).await?.into_parts();
         let status = head.status.as_u16();
         self.counters.answer(status);
-        if status == 407 && route.proxy.is_some() {
+        if status == 407 && route.gate.as_ref().is_some_and(Gate::reads_http) {
             return Err(crate::proxy::proxy_error("the proxy refuses our credentials (407)"));
         }
         let mut answer = RobotsAnswer {

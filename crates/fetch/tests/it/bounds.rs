@@ -137,7 +137,7 @@ async fn many_headers_within_the_bounds_are_fine() {
 async fn settings_that_cannot_be_meant_are_named() {
     for (setting, settings) in [
         ("allow_networks", Settings { allow_networks: vec!["10.0.0.0/99".into()], ..settings() }),
-        ("proxy", Settings { proxy: vec!["socks5://x".into()], ..settings() }),
+        ("proxy", Settings { proxy: vec!["socks4://x".into()], ..settings() }),
         ("extra_ca", Settings { extra_ca: Some("/nowhere/ca.pem".into()), ..settings() }),
         ("user_agent", Settings { user_agent: "a\nb".into(), ..settings() }),
         ("host_concurrency", Settings { host_concurrency: 0, ..settings() }),

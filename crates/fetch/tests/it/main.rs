@@ -4,13 +4,16 @@ mod bodies;
 mod bounds;
 mod guard;
 mod h2;
+mod identity;
 mod origin;
 mod outbound;
 mod pace;
 mod pool;
+mod proxies;
 mod proxy;
 mod redirects;
 mod robots;
+mod socks;
 
 use fetch::{FetchError, FetchErrorKind, Fetcher, HttpFetcher, Settings};
 use model::{Page, Request};

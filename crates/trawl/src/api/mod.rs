@@ -20,6 +20,7 @@ mod openapi;
 mod options;
 mod patience;
 mod progress;
+mod proxies;
 mod quality;
 mod query;
 mod routes;
@@ -31,6 +32,7 @@ mod trigger;
 pub use auth::new_token;
 pub use hosts::Hosts;
 pub use openapi::openapi;
+pub use proxies::Source as Proxies;
 pub use routes::router;
 pub use server::{serve, tls_config};
 
@@ -89,6 +91,8 @@ pub struct Api {
     pub hosts: Arc<dyn Hosts>,
     /// The text of `/metrics`, if it is switched on.
     pub metrics: Option<Source>,
+    /// How the proxies fare.
+    pub proxies: Proxies,
     /// Bounds.
     pub settings: Settings,
 }
@@ -101,6 +105,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     hosts: Arc<dyn Hosts>,
     metrics: Option<Source>,
+    proxies: Proxies,
     settings: Settings,
     gate: Gate,
     /// Zones that clients said they made: name and type.

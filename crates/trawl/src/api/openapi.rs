@@ -199,6 +199,7 @@ const OPERATIONS: &[Operation] = &[
         &[400, 403],
     ),
     get("/hosts/{host}", "One host, by its name with its port.", &[], Good::Object, &[400, 403, 404]),
+    get("/proxies", "How the proxies for pages fare.", &[], Good::Array, &[]),
     get("/status", "That the server takes requests.", &[], Good::Object, &[]),
     get("/customer/balance", "Always nothing: this server has no accounts.", &[], Good::Object, &[]),
     get("/zone/get_active_zones", "Always none: this server has no zones.", &[], Good::Array, &[]),
@@ -356,7 +357,13 @@ fn request_body(body: Body) -> Value {
                 "application/json": {
                     "schema": { "anyOf": [
                         rows,
-                        { "type": "object", "required": ["input"], "properties": { "input": rows } },
+                        { "type": "object", "required": ["input"], "properties": {
+                            "input": rows,
+                            "request_headers": {
+                                "type": "object", "additionalProperties": { "type": "string" },
+                                "description": "Header lines for the pages. Those that may be secrets go to the hosts of the rows only, and are not shown again.",
+                            },
+                        } },
                         { "type": "object" },
                     ] },
                     "example": [{ "url": "https://example.com/" }],

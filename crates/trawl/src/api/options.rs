@@ -9,7 +9,7 @@ use super::query::{Kind, Param, Query, optional, required};
 use extract::Scraper;
 use http::{HeaderName, HeaderValue};
 use model::{
-    Cargo, DatasetId, Delivery, DeliveryId, DeliveryState, Destination, Door, Format, Notice, Origin,
+    Cargo, DatasetId, Delivery, DeliveryId, DeliveryState, Destination, Door, Format, HiddenLines, Notice, Origin,
     Promise, SnapshotId, Timestamp, Trigger, duration_ms, limit,
 };
 use serde_json::{Map, Value};
@@ -26,6 +26,10 @@ const ROW_KEYS: &[&str] = &["timestamp", "input", "discovery_input", "error", "e
 const HEADER_PREFIX: &str = "webhook_header_";
 /// Header lines of one webhook.
 const HEADERS: usize = 50;
+/// Bytes of one header line for pages.
+const HEADER_BYTES: usize = 4 << 10;
+/// Characters of a session's name.
+const SESSION_CHARS: usize = 64;
 /// Headers that belong to the transport.
 const OWN_HEADERS: &[&str] =
     &["host", "content-length", "content-type", "content-encoding", "transfer-encoding", "connection"];
@@ -58,6 +62,12 @@ const DEADLINE: Param = optional(
 );
 const DISCOVER_ONLY: Param =
     optional("discover_only", Kind::Flag, "The rows are the inputs found; nothing is collected.");
+
+const SESSION: Param = optional(
+    "session",
+    Kind::Text,
+    "Name of a session: pages of it share cookies and proxy, over all your jobs of this dataset that name it.",
+);
 
 /// Parameters of a trigger (api.md 2.1).
 pub(super) const TRIGGER: &[Param] = &[
@@ -92,6 +102,7 @@ pub(super) const TRIGGER: &[Param] = &[
         "Hold the rows back if the quality gate fails them, until they are released; the server's setting if absent.",
     ),
     DISCOVER_ONLY,
+    SESSION,
 ];
 
 /// Parameters of a synchronous call (api.md 3.1).
@@ -107,6 +118,7 @@ pub(super) const SCRAPE: &[Param] = &[
     optional("notify", Kind::FlagOrUrl, "Address told when the job ends."),
     DEADLINE,
     DISCOVER_ONLY,
+    SESSION,
 ];
 
 /// The words of a request, checked one by one; what they mean together is [`Options::read`].
@@ -116,13 +128,14 @@ pub(super) struct Words {
     table: &'static [Param],
     /// Options of a wrapped body that have no place in a query.
     deliver: Option<Value>,
+    request_headers: HiddenLines,
     carried: Vec<String>,
 }
 
 impl Words {
     /// Of the query alone.
     pub(super) fn of_query(raw: Option<&str>, table: &'static [Param]) -> Result<Self> {
-        Ok(Self { query: Query::read(raw, table)?, table, deliver: None, carried: Vec::new() })
+        Ok(Self { query: Query::read(raw, table)?, table, deliver: None, request_headers: HiddenLines::default(), carried: Vec::new() })
     }
 
     /// With the options of a wrapped body, checked by the same table.
@@ -139,6 +152,10 @@ impl Words {
         }
         match carried(body) {
             Ok(carried) => self.carried = carried,
+            Err(fault) => faults.push(fault),
+        }
+        match request_headers(body) {
+            Ok(headers) => self.request_headers = headers,
             Err(fault) => faults.push(fault),
         }
         self.deliver = body.get("deliver").filter(|value| !value.is_null()).cloned();
@@ -216,6 +233,28 @@ pub(super) fn carried(body: &Map<String, Value>) -> std::result::Result<Vec<Stri
     }
 }
 
+/// `request_headers` of a body: an object of names and values, checked as those of a scraper file.
+fn request_headers(body: &Map<String, Value>) -> std::result::Result<HiddenLines, String> {
+    let lines = match body.get("request_headers") {
+        None | Some(Value::Null) => return Ok(HiddenLines::default()),
+        Some(Value::Object(lines)) if lines.len() <= HEADERS => lines,
+        Some(_) => {
+            return Err(format!("\"request_headers\" must be an object of at most {HEADERS} header lines"));
+        }
+    };
+    let line = |(name, value): (&String, &Value)| {
+        let shown: String = name.chars().take(60).collect();
+        let Some(value) = value.as_str().filter(|value| value.len() <= HEADER_BYTES) else {
+            return Err(format!("\"request_headers\": `{shown}` must be a text of at most {HEADER_BYTES} bytes"));
+        };
+        match extract::header_fault(name, value) {
+            Some(fault) => Err(format!("\"request_headers\": {fault}")),
+            None => Ok((name.to_ascii_lowercase(), value.to_owned())),
+        }
+    };
+    lines.iter().map(line).collect::<std::result::Result<_, _>>().map(HiddenLines)
+}
+
 /// What a request asks, apart from its inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Options {
@@ -231,6 +270,18 @@ impl Options {
     pub(super) fn read(words: &Words, scraper: &Scraper, now: Timestamp, more: bool) -> Result<Self> {
         if words.query.text("download_fields").is_some() {
             return Err(ApiError::option("\"download_fields\" is not available on this server yet"));
+        }
+        if let Some(name) = words.query.text("session") {
+            if name.chars().count() > SESSION_CHARS || name.chars().any(char::is_control) {
+                return Err(ApiError::option(format!(
+                    "\"session\" must have at most {SESSION_CHARS} characters"
+                )));
+            }
+            if scraper.login().is_some() {
+                return Err(ApiError::option(
+                    "\"session\" cannot be set: this dataset logs in and has a session of its own",
+                ));
+            }
         }
         let custom_output_fields = output_fields(&words.query, scraper)?;
         let deadline = match words.query.text("deadline") {
@@ -297,7 +348,10 @@ impl Options {
             notice: self.notice.clone(),
             quarantine,
             express,
-            wishes: model::Wishes::default(),
+            wishes: model::Wishes {
+                session: words.query.text("session").map(str::to_owned),
+                request_headers: words.request_headers.clone(),
+            },
             origin,
         })
     }

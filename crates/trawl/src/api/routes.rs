@@ -2,7 +2,7 @@
 
 use super::error::{no_such_method, no_such_path};
 use super::{
-    Api, Shared, access, account, auth, datasets, delivery, explain, hosts, manage, openapi, progress,
+    Api, Shared, access, account, auth, datasets, delivery, explain, hosts, manage, openapi, progress, proxies,
     quality, snapshot, trigger,
 };
 use axum::Router;
@@ -31,6 +31,7 @@ pub fn router(api: Arc<Api>) -> Router {
         clock: api.clock.clone(),
         hosts: api.hosts.clone(),
         metrics: api.metrics.clone(),
+        proxies: api.proxies.clone(),
         settings: api.settings.clone(),
         gate: auth::Gate::default(),
         zones: std::sync::Mutex::default(),
@@ -58,6 +59,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/datasets/{dataset_id}/metadata", get(datasets::metadata))
         .route("/hosts", get(hosts::list))
         .route("/hosts/{host}", get(hosts::host))
+        .route("/proxies", get(proxies::proxies))
         .route("/status", get(account::status))
         .route("/customer/balance", get(account::balance))
         .route("/zone/get_active_zones", get(account::zones))

@@ -1,7 +1,8 @@
 //! `trawl check`: compile scraper files and run their cases.
 
 use super::Mistake;
-use crate::catalogue::faults_text;
+use crate::catalogue::{faults_text, missing_secrets};
+use crate::config::Secrets;
 use ::extract::{Case, Scraper, never_found, run_cases};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -27,6 +28,8 @@ impl Check {
             let schema = serde_json::to_string_pretty(&::extract::json_schema())?;
             return super::print(&format!("{schema}\n"));
         }
+        // A scraper file can be checked where no server is set up.
+        let secrets = self.options.load().map(|config| config.secrets).unwrap_or_default();
         let mut folders = self.folders.clone();
         if folders.is_empty() {
             let config = self.options.load()?;
@@ -42,7 +45,7 @@ impl Check {
         }
         let mut failed = 0;
         for folder in &folders {
-            failed += usize::from(!check(folder, self.accept)?);
+            failed += usize::from(!check(folder, self.accept, &secrets)?);
         }
         if failed > 0 {
             bail!("{failed} of {} scrapers failed", folders.len());
@@ -52,7 +55,7 @@ impl Check {
 }
 
 /// True if the scraper compiles and all its cases pass, or were accepted.
-fn check(given: &Path, accept: bool) -> Result<bool> {
+fn check(given: &Path, accept: bool, secrets: &Secrets) -> Result<bool> {
     let folder = if given.is_file() { given.parent().unwrap_or(Path::new(".")) } else { given };
     let file = folder.join("scraper.toml");
     let shown = file.display().to_string();
@@ -87,6 +90,10 @@ fn check(given: &Path, accept: bool) -> Result<bool> {
         for line in result.difference.iter().chain(&result.warnings) {
             out.push_str(&format!("  {line}\n"));
         }
+    }
+    let missing = secrets.missing(scraper.secrets());
+    if !missing.is_empty() {
+        out.push_str(&format!("{shown}: warning: {}\n", missing_secrets(&missing)));
     }
     for (line, column) in never_found(&results) {
         let source = text.lines().nth(line - 1).unwrap_or_default();

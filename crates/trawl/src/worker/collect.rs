@@ -9,7 +9,7 @@ use extract::{Extraction, Scraper};
 use futures_util::FutureExt;
 use model::quality::Profile;
 use model::{
-    Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, Record, Segment, SnapshotState, Trigger,
+    Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, Record, Segment, SnapshotId, SnapshotState, Trigger,
     Verdict, error_json, host_of, keep_within, limit, record_json, settle, verdict,
 };
 
@@ -25,9 +25,10 @@ const ZSTD_LEVEL: i32 = 1;
 const RECHECK_MS: u64 = 100;
 
 /// What all inputs of a slice share.
-struct Slice {
-    trigger: Arc<Trigger>,
-    scraper: Arc<Scraper>,
+pub(super) struct Slice {
+    pub(super) snapshot: SnapshotId,
+    pub(super) trigger: Arc<Trigger>,
+    pub(super) scraper: Arc<Scraper>,
 }
 
 impl Worker {
@@ -50,7 +51,11 @@ impl Worker {
                     return;
                 }
             };
-        let slice = Arc::new(Slice { trigger: lease.trigger.clone(), scraper });
+        let slice = Arc::new(Slice {
+            snapshot: lease.job.snapshot.clone(),
+            trigger: lease.trigger.clone(),
+            scraper,
+        });
         let mut work = Work::new(lease);
         loop {
             let ended = self.go_on(&slice, &mut work, &mut hold, &mut slot).await;
@@ -130,15 +135,9 @@ impl Worker {
             Ok(request) => request,
             Err(failure) => return Fate::Never(failure).into(),
         };
-        let page = match self.fetcher.fetch(request, trigger.express).await {
+        let page = match self.page(slice, &input, request).await {
             Ok(page) => page,
-            Err(error) => {
-                let failure = error.failure();
-                return match error.trouble() {
-                    Some(trouble) => Fate::Later { trouble, failure, asked_ms: error.again_ms }.into(),
-                    None => Fate::Never(failure).into(),
-                };
-            }
+            Err(fate) => return fate.into(),
         };
         match verdict(page.status) {
             Verdict::Read => {}
@@ -343,17 +342,30 @@ fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
         })
         .collect();
     let discovery = || input.discovery.clone().unwrap_or_else(|| input.row.clone());
+    // What a page of a discovery leads to shows the caller's row; elsewhere the country is told on.
+    let country = match trigger.door {
+        Door::Collect => slice.scraper.country_said(&trigger.door, input),
+        Door::Discover(_) => None,
+    };
+    let row_of = |url: &str| {
+        let mut row = serde_json::json!({ "url": url });
+        if let Some((key, code)) = &country {
+            row[key] = serde_json::json!(code);
+        }
+        row.to_string()
+    };
     let led = follow
         .into_iter()
         .map(|follow| Input {
             root: input.root,
-            row: serde_json::json!({ "url": follow.url.as_str() }).to_string(),
+            row: row_of(follow.url.as_str()),
             host: host_of(&follow.url),
             kind: follow.kind,
             discovery: matches!(trigger.door, Door::Discover(_)).then(discovery),
             begun: follow.begun.map(|begun| serde_json::Value::Object(begun).to_string()),
             depth: input.depth.saturating_add(1),
             failures: 0,
+            detours: 0,
             found: follow.found,
         })
         .collect();

@@ -9,6 +9,8 @@
 mod collect;
 mod deliver;
 mod held;
+mod identity;
+mod login;
 mod pool;
 mod sign;
 mod slots;
@@ -72,6 +74,7 @@ pub struct Worker {
     pub(crate) pool: Pool,
     pub(crate) settings: Settings,
     leases: Leases,
+    logins: login::Logins,
 }
 
 /// Which claims a loop makes.
@@ -105,7 +108,8 @@ impl Worker {
         let Parts { store, bucket, fetcher, outbound, catalogue, clock, pool } = parts;
         let rows = Rows::new(store.clone(), bucket.clone());
         let leases = Leases::default();
-        Arc::new(Self { store, bucket, fetcher, outbound, catalogue, clock, rows, pool, settings, leases })
+        let logins = login::Logins::default();
+        Arc::new(Self { store, bucket, fetcher, outbound, catalogue, clock, rows, pool, settings, leases, logins })
     }
 
     /// Works until `stop` turns true, then hands everything back and returns.

@@ -305,6 +305,7 @@ fn settings(node: &str) -> Settings {
                 slow_down: patience,
                 server_error: patience,
                 other: patience,
+                proxy: patience,
             }
         },
         deliver: DeliverSettings {

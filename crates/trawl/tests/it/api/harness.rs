@@ -112,6 +112,7 @@ impl Server {
             clock: Arc::new(SystemClock),
             hosts: Arc::new(NoHosts),
             metrics: None,
+            proxies: Arc::new(Vec::new),
             settings: settings.clone(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
