@@ -51,7 +51,8 @@ class Replay:
             self.program.process.wait(20)
 
     def settings(self, more=None):
-        return merged({"fetch": {"proxy": [self.base], "extra_ca": str(self.tls / "ca.pem"),
+        # The saved pages have no robots.txt beside them.
+        return merged({"fetch": {"robots": "ignore", "proxy": [self.base], "extra_ca": str(self.tls / "ca.pem"),
                                  "host_concurrency": HOST_CONCURRENCY}}, more)
 
     def manifest(self):

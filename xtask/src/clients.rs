@@ -29,6 +29,10 @@ pub(crate) fn web_bad() -> Result<Verdict> {
     script(&tools::python()?, "web_bad.py", &[])
 }
 
+pub(crate) fn polite() -> Result<Verdict> {
+    script(&tools::python()?, "polite.py", &[])
+}
+
 pub(crate) fn deliveries() -> Result<Verdict> {
     script(&tools::python()?, "deliveries.py", &[])
 }

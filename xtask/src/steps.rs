@@ -41,6 +41,11 @@ pub(crate) const ALL: &[Step] = &[
     },
     Step { name: "web_bad", what: "a misbehaving web, and addresses off limits", check: clients::web_bad },
     Step {
+        name: "polite",
+        what: "robots.txt, unknown rate limits, dead and slow hosts, kept over restarts",
+        check: clients::polite,
+    },
+    Step {
         name: "deliveries",
         what: "webhooks, chunks and notifications, over restarts",
         check: clients::deliveries,
@@ -81,6 +86,7 @@ const CLIENTS: &[&str] = &[
     "cli",
     "schemathesis",
     "web_bad",
+    "polite",
     "deliveries",
     "reload",
     "quality",

@@ -8,6 +8,8 @@
 //! /p/{id}  /c/{category}?page=N  /  /list/{n}  /robots.txt  /sitemap.xml       the shop
 //! /json/{id}  /json/list?page=N  /enc/{encoding}/{id}  /charset/{charset}/{id} the shop in other clothes
 //! /etag/{id}  /cookie  /echo  /status/{code}  /stats                           small services
+//! /limit/{rate}/{burst}/{after}/{id}                                           the product, or 429 with Retry-After
+//! /robots.txt under the names robots-{variant}.…                               see `polite`
 //! /bad/…                                                                       misbehaviours, listed at /bad/
 //! ```
 
@@ -15,6 +17,7 @@ mod bad;
 mod bomb;
 mod charset;
 mod http;
+mod polite;
 mod receiver;
 mod route;
 mod runner;

@@ -3,6 +3,7 @@
 use crate::bad;
 use crate::charset;
 use crate::http::{HTML, Head, JSON, TEXT, ok, response};
+use crate::polite::{self, Limits};
 use crate::server::{File, SiteOptions};
 use crate::shop;
 use crate::stats::Ledger;
@@ -55,6 +56,7 @@ pub(crate) struct World {
     /// Answers of the test's own, by path.
     files: RwLock<HashMap<String, Bytes>>,
     attempts: Mutex<HashMap<String, u64>>,
+    limits: Limits,
 }
 
 impl World {
@@ -67,6 +69,7 @@ impl World {
             ready: Vec::new(),
             files: RwLock::default(),
             attempts: Mutex::default(),
+            limits: Limits::default(),
         };
         if options.prebuilt {
             world.ready = world.build_all()?;
@@ -121,7 +124,17 @@ impl World {
         }
         let inside = path.strip_prefix('/').unwrap_or(path);
         let (first, rest) = inside.split_once('/').unwrap_or((inside, ""));
+        let host = request.header("host").unwrap_or_default().to_ascii_lowercase();
+        match (first, rest) {
+            ("robots.txt", "") if host.starts_with("robots-") => return Ok(polite::robots(&host)),
+            ("robots", "rules") => return Ok(polite::moved()),
+            _ => {}
+        }
         let whole = match (first, rest) {
+            ("limit", rest) => self.limits.page(&host, rest).and_then(|page| match page {
+                Ok(id) => self.product(id, request),
+                Err(refusal) => Some(refusal),
+            }),
             ("bad", rest) => return bad::answer(self, rest, request),
             ("p", id) => id.parse().ok().and_then(|id| self.product(id, request)),
             ("c", category) => category.parse().ok().and_then(|category| {
@@ -220,7 +233,7 @@ impl World {
             })
             .collect();
         json!({"requests": stats.requests, "open": stats.open, "connections": stats.connections,
-            "by_prefix": stats.by_prefix, "hosts": hosts})
+            "by_prefix": stats.by_prefix, "hosts": hosts, "limits": self.limits.stats()})
         .to_string()
     }
 

@@ -6,7 +6,7 @@
 //! - Two requests to one host never start closer together than its delay (the higher of the setting, what either of the
 //!   two asks for, and what the host was seen to bear), and none while the host is held.
 //! - Turns are given in order of asking, express before ordinary, within a host and between hosts; but hosts that are
-//!   slow or have not answered yet leave a quarter of the global bound to the others.
+//!   slow leave half of the global bound to the others, and those that have not answered yet a quarter of it.
 //! - Nobody waits for a host whose circuit is open, except the one who finds out whether it is back.
 //! - A host that nobody waits for or talks to is remembered for a while, and forgotten for room; never while it is held.
 //!
@@ -14,16 +14,13 @@
 
 use super::Moment;
 use super::circuit::Entry;
-use super::health::{Health, Lesson, Report};
+use super::health::{Class, Health, Lesson, Report};
 use super::queue::Queue;
+use super::seat::{Line, Seat, Seats, Ticket};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// No seat.
-const NONE: u32 = u32::MAX;
-/// The bit of a number that puts ordinary requests behind express ones.
-const ORDINARY: u64 = 1 << 63;
 /// How long an idle host is remembered: one with nothing learnt, and one with.
 const KEEP_PLAIN: Moment = 3_600_000_000;
 const KEEP_LEARNT: Moment = 86_400_000_000;
@@ -56,20 +53,6 @@ pub struct Want {
     pub express: bool,
 }
 
-/// A place in the queue, then a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket {
-    pub(super) seat: u32,
-    number: u64,
-}
-
-impl Ticket {
-    /// Its number among those in use: small, and given to another when this one has left.
-    pub fn seat(self) -> usize {
-        self.seat as usize
-    }
-}
-
 /// The host does not answer, and is not asked before this much time has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shut {
@@ -84,8 +67,8 @@ pub struct Shut {
 enum Place {
     /// In no queue: all its slots are taken, or nobody waits and somebody talks to it.
     Off,
-    /// Its first waiter may start as soon as a global slot is free; whether it is slow.
-    Ready(bool),
+    /// Its first waiter may start as soon as a global slot is free.
+    Ready(Class),
     /// Its first waiter has to wait until then.
     Timed,
     /// Nobody waits, nobody talks: forgotten then.
@@ -95,10 +78,7 @@ enum Place {
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) name: Arc<str>,
-    /// First and last seat that waits: express, ordinary.
-    first: [u32; 2],
-    last: [u32; 2],
-    pub(super) waiting: u32,
+    pub(super) line: Line,
     pub(super) in_flight: u32,
     started_at: Option<Moment>,
     /// No start before that: the delay of the last request.
@@ -118,24 +98,6 @@ pub(super) struct Host {
     pub(super) health: Option<Box<Health>>,
 }
 
-/// One request, waiting or under way.
-#[derive(Debug)]
-struct Seat {
-    /// Of its ticket; 0 if free.
-    number: u64,
-    delay: Moment,
-    /// When its turn came; `None` while it waits.
-    began: Option<Moment>,
-    host: u32,
-    before: u32,
-    /// Next in line; of a free seat the next free one.
-    next: u32,
-    host_concurrency: u32,
-    /// Counts among the slow.
-    slow: bool,
-    probe: bool,
-}
-
 /// The queues.
 #[derive(Debug)]
 pub struct Core {
@@ -143,14 +105,14 @@ pub struct Core {
     pub(super) hosts: Vec<Host>,
     free_hosts: Vec<u32>,
     pub(super) names: HashMap<Arc<str>, u32>,
-    seats: Vec<Seat>,
-    free_seat: u32,
-    ready: Queue,
-    ready_slow: Queue,
+    seats: Seats,
+    /// By class.
+    ready: [Queue; 3],
     timed: Queue,
     idle: Queue,
     in_flight: u32,
-    in_flight_slow: u32,
+    /// By class.
+    in_flight_of: [u32; 3],
     waiting: usize,
     numbers: u64,
     /// Waiters turned away since they were last asked for.
@@ -171,14 +133,12 @@ impl Core {
             hosts: Vec::new(),
             free_hosts: Vec::new(),
             names: HashMap::new(),
-            seats: Vec::new(),
-            free_seat: NONE,
-            ready: Queue::default(),
-            ready_slow: Queue::default(),
+            seats: Seats::default(),
+            ready: Default::default(),
             timed: Queue::default(),
             idle: Queue::default(),
             in_flight: 0,
-            in_flight_slow: 0,
+            in_flight_of: [0; 3],
             waiting: 0,
             numbers: 0,
             shut_out: Vec::new(),
@@ -205,39 +165,29 @@ impl Core {
             }
         }
         self.numbers += 1;
-        let number = if want.express { self.numbers } else { self.numbers | ORDINARY };
         let limits = self.limits;
-        let seat = Seat {
-            number,
-            delay: micros(want.host_delay.map_or(limits.host_delay, |d| d.max(limits.host_delay))),
-            began: None,
-            host: at,
-            before: NONE,
-            next: NONE,
-            host_concurrency: want
-                .host_concurrency
-                .map_or(limits.host_concurrency, |n| n.clamp(1, limits.host_concurrency)),
-            slow: false,
-            probe,
-        };
-        let seat = self.sit(seat);
-        self.queue_up(at, seat, usize::from(!want.express));
+        let mut seat = Seat::new(at, self.numbers, want.express);
+        seat.delay = micros(want.host_delay.map_or(limits.host_delay, |d| d.max(limits.host_delay)));
+        seat.host_concurrency =
+            want.host_concurrency.map_or(limits.host_concurrency, |n| n.clamp(1, limits.host_concurrency));
+        seat.probe = probe;
+        let number = seat.number;
+        let seat = self.seats.sit(seat, &mut self.hosts[at as usize].line);
+        self.waiting += 1;
         self.place(at, now);
         Ok(Ticket { seat, number })
     }
 
     /// Ends a turn, or gives up the place in the queue if the turn has not come; what the request says of its host.
     pub fn leave(&mut self, ticket: Ticket, report: Report, now: Moment) {
-        let Some(seat) = self.seats.get(ticket.seat as usize).filter(|s| s.number == ticket.number) else {
-            return;
-        };
-        let (at, began, slow, probe) = (seat.host, seat.began, seat.slow, seat.probe);
+        let Some(seat) = self.seats.of(ticket) else { return };
+        let (at, began, class, probe) = (seat.host, seat.began, seat.class, seat.probe);
         let host_concurrency = self.limits.host_concurrency;
         match began {
             None => self.drop_out(ticket.seat),
             Some(began) => {
                 self.in_flight -= 1;
-                self.in_flight_slow -= u32::from(slow);
+                self.in_flight_of[class as usize] -= 1;
                 let entry = &mut self.hosts[at as usize];
                 entry.in_flight -= 1;
                 entry.used_at = now;
@@ -255,13 +205,13 @@ impl Core {
         if probe && let Some(health) = &mut self.hosts[at as usize].health {
             health.circuit.gave_up(now);
         }
-        self.free(ticket.seat);
+        self.seats.stand_up(ticket.seat);
         self.place(at, now);
     }
 
     /// No request to the ticket's host starts before `until`.
     pub(crate) fn hold(&mut self, ticket: Ticket, until: Moment, now: Moment) {
-        let seat = self.seats.get(ticket.seat as usize).filter(|s| s.number == ticket.number);
+        let seat = self.seats.of(ticket);
         if let Some(at) = seat.map(|s| s.host) {
             let entry = &mut self.hosts[at as usize];
             entry.held_until = entry.held_until.max(until);
@@ -279,29 +229,34 @@ impl Core {
             self.place(host, now);
         }
         self.forget(now);
-        let slow_most = self.limits.concurrency - self.limits.concurrency / 4;
         while self.in_flight < self.limits.concurrency {
-            let quick = self.ready.first(is_at(&self.hosts, Place::Ready(false)));
-            let slow = if self.in_flight_slow < slow_most {
-                self.ready_slow.first(is_at(&self.hosts, Place::Ready(true)))
-            } else {
-                None
-            };
-            let (slow, (_, at, _)) = match (quick, slow) {
-                (Some(q), Some(s)) if s.0 < q.0 => (true, s),
-                (Some(q), _) => (false, q),
-                (None, Some(s)) => (true, s),
-                (None, None) => break,
-            };
+            let most = self.limits.concurrency;
+            let [_, unknown, slow] = self.in_flight_of;
+            let may = [
+                true,
+                unknown + slow < most - most / 4,
+                slow < most - most / 2 && unknown + slow < most - most / 4,
+            ];
+            let first = [Class::Quick, Class::Unknown, Class::Slow]
+                .into_iter()
+                .filter(|class| may[*class as usize])
+                .filter_map(|class| {
+                    let queue = &mut self.ready[class as usize];
+                    queue
+                        .first(is_at(&self.hosts, Place::Ready(class)))
+                        .map(|(number, at, _)| (number, at, class))
+                })
+                .min_by_key(|(number, ..)| *number);
+            let Some((_, at, class)) = first else { break };
             // A host is ready only with a waiter at its front.
-            let Some(seat) = self.hosts[at as usize].front() else { break };
+            let Some(seat) = self.hosts[at as usize].line.front() else { break };
             self.drop_out(seat);
             self.in_flight += 1;
-            self.in_flight_slow += u32::from(slow);
+            self.in_flight_of[class as usize] += 1;
             let entry = &mut self.hosts[at as usize];
-            let taken = &mut self.seats[seat as usize];
+            let taken = self.seats.at_mut(seat);
             taken.began = Some(now);
-            taken.slow = slow;
+            taken.class = class;
             let delay = taken.delay.max(entry.health.as_ref().map_or(0, |h| h.gap));
             entry.in_flight += 1;
             entry.started_at = Some(now);
@@ -329,7 +284,7 @@ impl Core {
 
     /// Whether the ticket still has its seat.
     pub(super) fn holds(&self, ticket: Ticket) -> bool {
-        self.seats.get(ticket.seat as usize).is_some_and(|seat| seat.number == ticket.number)
+        self.seats.of(ticket).is_some()
     }
 
     /// Requests that wait.
@@ -355,9 +310,7 @@ impl Core {
         let name: Arc<str> = name.into();
         let mut host = Host {
             name: Arc::clone(&name),
-            first: [NONE; 2],
-            last: [NONE; 2],
-            waiting: 0,
+            line: Line::default(),
             in_flight: 0,
             started_at: None,
             next_at: 0,
@@ -410,6 +363,13 @@ impl Core {
         self.hosts[at as usize].learnt = false;
     }
 
+    /// Out of its host's line.
+    fn drop_out(&mut self, seat: u32) {
+        let at = self.seats.at(seat).host;
+        self.seats.step_out(seat, &mut self.hosts[at as usize].line);
+        self.waiting -= 1;
+    }
+
     fn learn(&mut self, at: u32, lesson: Lesson, now: Moment) {
         if let Some(until) = lesson.pause_until {
             let entry = &mut self.hosts[at as usize];
@@ -427,68 +387,13 @@ impl Core {
                 _ => (0, 0),
             };
             let shut = Shut { wait: Duration::from_micros(wait), openings };
-            while let Some(seat) = self.hosts[at as usize].front() {
-                let number = self.seats[seat as usize].number;
+            while let Some(seat) = self.hosts[at as usize].line.front() {
+                let number = self.seats.at(seat).number;
                 self.drop_out(seat);
-                self.free(seat);
+                self.seats.stand_up(seat);
                 self.shut_out.push((Ticket { seat, number }, shut));
             }
         }
-    }
-
-    /// A place for a seat.
-    fn sit(&mut self, seat: Seat) -> u32 {
-        match self.seats.get_mut(self.free_seat as usize) {
-            Some(free) => {
-                let at = self.free_seat;
-                self.free_seat = free.next;
-                *free = seat;
-                at
-            }
-            None => {
-                self.seats.push(seat);
-                (self.seats.len() - 1) as u32
-            }
-        }
-    }
-
-    fn free(&mut self, at: u32) {
-        let seat = &mut self.seats[at as usize];
-        seat.number = 0;
-        seat.next = std::mem::replace(&mut self.free_seat, at);
-    }
-
-    /// To the end of one of the host's lines.
-    fn queue_up(&mut self, at: u32, seat: u32, line: usize) {
-        let host = &mut self.hosts[at as usize];
-        let last = std::mem::replace(&mut host.last[line], seat);
-        if last == NONE {
-            host.first[line] = seat;
-        } else {
-            self.seats[last as usize].next = seat;
-            self.seats[seat as usize].before = last;
-        }
-        host.waiting += 1;
-        self.waiting += 1;
-    }
-
-    /// Out of its host's line.
-    fn drop_out(&mut self, at: u32) {
-        let seat = &self.seats[at as usize];
-        let (before, next, line) = (seat.before, seat.next, usize::from(seat.number & ORDINARY != 0));
-        let host = &mut self.hosts[seat.host as usize];
-        match before {
-            NONE => host.first[line] = next,
-            _ => self.seats[before as usize].next = next,
-        }
-        match next {
-            NONE => host.last[line] = before,
-            _ => self.seats[next as usize].before = before,
-        }
-        host.waiting -= 1;
-        self.waiting -= 1;
-        let seat = &mut self.seats[at as usize];
-        (seat.before, seat.next) = (NONE, NONE);
     }
 
     /// Forgets idle hosts whose time has come, and the longest idle ones for room.
@@ -515,7 +420,7 @@ impl Core {
     pub(super) fn place(&mut self, at: u32, now: Moment) {
         let host = &self.hosts[at as usize];
         let health = host.health.as_deref();
-        let (place, key) = match host.front().map(|seat| &self.seats[seat as usize]) {
+        let (place, key) = match host.line.front().map(|seat| self.seats.at(seat)) {
             Some(seat) => {
                 let delayed = host.started_at.map_or(0, |at| at.saturating_add(seat.delay));
                 let start = host.next_at.max(host.held_until).max(delayed);
@@ -523,7 +428,7 @@ impl Core {
                 if host.in_flight >= bound {
                     (Place::Off, 0)
                 } else if start <= now {
-                    (Place::Ready(health.is_none_or(Health::is_slow)), seat.number)
+                    (Place::Ready(health.map_or(Class::Unknown, Health::class)), seat.number)
                 } else {
                     (Place::Timed, start)
                 }
@@ -547,14 +452,14 @@ impl Core {
         host.stamp = host.stamp.wrapping_add(1);
         let stamp = host.stamp;
         let hosts = &self.hosts;
+        let [quick, unknown, slow] = &mut self.ready;
+        let queues = [quick, unknown, slow, &mut self.timed, &mut self.idle];
         let queue = |place| match place {
             Place::Off => None,
-            Place::Ready(false) => Some(0),
-            Place::Ready(true) => Some(1),
-            Place::Timed => Some(2),
-            Place::Idle => Some(3),
+            Place::Ready(class) => Some(class as usize),
+            Place::Timed => Some(3),
+            Place::Idle => Some(4),
         };
-        let queues = [&mut self.ready, &mut self.ready_slow, &mut self.timed, &mut self.idle];
         if let Some(which) = queue(left) {
             queues[which].left(is_at(hosts, left));
         }
@@ -567,13 +472,6 @@ impl Core {
 /// Whether an entry of a queue is true.
 fn is_at(hosts: &[Host], place: Place) -> impl Fn(u32, u32) -> bool {
     move |at, stamp| hosts[at as usize].stamp == stamp && hosts[at as usize].place == place
-}
-
-impl Host {
-    /// Who is first in line.
-    fn front(&self) -> Option<u32> {
-        self.first.into_iter().find(|seat| *seat != NONE)
-    }
 }
 
 #[cfg(test)]

@@ -303,6 +303,6 @@ proptest! {
         core.given(now + 2 * KEEP_LEARNT);
         prop_assert_eq!(core.hosts(), 0);
         prop_assert_eq!(core.open_circuits, 0);
-        prop_assert!(core.seats.iter().all(|seat| seat.number == 0));
+        prop_assert!(core.seats.all_free());
     }
 }

@@ -28,7 +28,7 @@ const PATIENCE_MAX: u32 = 5_000;
 const PATIENCE_TIME: Moment = 300_000;
 /// Steps are this many times wider than the first at most.
 const STEPS_MAX: u32 = 8;
-/// Latency above this makes a host slow, whatever is usual for it.
+/// Answers that take longer make a host slow, whatever is usual for it.
 const SLOW: Moment = 2_000_000;
 /// What counts as rising latency: three times the usual, and this much above it.
 const RISE: Moment = 200_000;
@@ -55,6 +55,17 @@ pub enum Report {
     Nothing,
 }
 
+/// What is to be expected of a request to a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// It has answered quickly of late.
+    Quick,
+    /// It has not answered yet.
+    Unknown,
+    /// It takes its time, or failed to answer.
+    Slow,
+}
+
 /// What is learnt of one host.
 #[derive(Clone, Debug)]
 pub(crate) struct Health {
@@ -66,6 +77,8 @@ pub(crate) struct Health {
     /// Of late, and usually; 0 before the first answer.
     pub(crate) latency: Moment,
     pub(crate) usual: Moment,
+    /// The latest answers: what its class goes by.
+    recent: Moment,
     /// Good answers to requests begun since the last slow-down, and since the gap last changed.
     good: u32,
     calm: u32,
@@ -74,8 +87,9 @@ pub(crate) struct Health {
     steps: u32,
     /// Slow-downs in a row.
     strikes: u32,
-    /// When the host last asked to slow down (or was first asked), when the gap last narrowed, when the window last shrank.
+    /// When the host last asked to slow down (or was first asked), when it was good again, when the gap last narrowed, when the window last shrank.
     slowed_at: Moment,
+    resumed_at: Moment,
     stepped_at: Moment,
     shrank_at: Moment,
     pub(crate) answers: u64,
@@ -103,12 +117,14 @@ impl Health {
             window: f32::INFINITY,
             latency: 0,
             usual: 0,
+            recent: 0,
             good: 0,
             calm: 0,
             patience: PATIENCE_FIRST,
             steps: 0,
             strikes: 0,
             slowed_at: now,
+            resumed_at: now,
             stepped_at: now,
             shrank_at: now,
             answers: 0,
@@ -132,9 +148,15 @@ impl Health {
         window
     }
 
-    /// Answers take so long, or are so uncertain, that its requests may not crowd out those of others.
-    pub(crate) fn is_slow(&self) -> bool {
-        self.latency == 0 || self.latency > SLOW || self.circuit != Circuit::Closed(0)
+    /// How much its requests may crowd out those of others.
+    pub(crate) fn class(&self) -> Class {
+        if self.recent > SLOW || self.circuit != Circuit::Closed(0) {
+            Class::Slow
+        } else if self.recent == 0 {
+            Class::Unknown
+        } else {
+            Class::Quick
+        }
     }
 
     /// Nothing that a fresh start would not know as well.
@@ -181,8 +203,12 @@ impl Health {
     fn slow_down(&mut self, hard: bool, now: Moment) -> Lesson {
         self.strikes = self.strikes.saturating_add(1);
         if self.good > 0 || self.strikes == 1 {
-            // What it bore since the last time, less a tenth; but not in one leap.
-            let bore = now.saturating_sub(self.slowed_at) / u64::from(self.good.max(1));
+            // What it bore since the last time, less a tenth; but not in one leap. A limit per minute shows over the pauses
+            // as well, one that fills up by the second between them only: the truth is taken to be in the middle.
+            let good = u64::from(self.good.max(1));
+            let over_all = now.saturating_sub(self.slowed_at) / good;
+            let between = now.saturating_sub(self.resumed_at) / good;
+            let bore = over_all.min(GAP_MAX).saturating_mul(between.min(GAP_MAX)).isqrt();
             let floor = (self.gap + self.gap / 3).max(GAP_FIRST);
             let ceiling = (self.gap * 4).max(10 * GAP_FIRST);
             self.gap = (bore + bore / 10).clamp(floor, ceiling).min(GAP_MAX);
@@ -202,6 +228,9 @@ impl Health {
             return false;
         }
         self.strikes = 0;
+        if self.good == 0 {
+            self.resumed_at = began;
+        }
         self.good = self.good.saturating_add(1);
         self.calm = self.calm.saturating_add(1);
         let waited = now.saturating_sub(self.stepped_at) / PATIENCE_TIME;
@@ -229,6 +258,7 @@ impl Health {
             from => from - (from - took) / share,
         };
         self.latency = toward(self.latency, 8);
+        self.recent = toward(self.recent, 2);
         // It settles quickly on what the host can do, and slowly takes for usual what it does under load.
         self.usual = toward(self.usual, if took < self.usual { 16 } else { 256 });
         if self.latency > 3 * self.usual && self.latency > self.usual + RISE {

@@ -11,11 +11,13 @@ mod core;
 mod health;
 mod keep;
 mod queue;
+mod seat;
 mod view;
 
-pub use self::core::{Core, Limits, Shut, Ticket, Want};
+pub use self::core::{Core, Limits, Shut, Want};
 pub use self::health::Report;
 pub use self::keep::HostState;
+pub use self::seat::Ticket;
 pub use self::view::HostView;
 
 use self::keep::Now;

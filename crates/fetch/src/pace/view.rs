@@ -55,7 +55,7 @@ impl Core {
         let weight = |host: &Host| {
             let health = host.health.as_deref();
             let trouble = health.map_or(0, |h| h.slow_downs + h.failures);
-            (host.waiting, host.in_flight, trouble, health.map_or(0, |h| h.answers))
+            (host.line.waiting, host.in_flight, trouble, health.map_or(0, |h| h.answers))
         };
         let mut found: Vec<&Host> =
             self.hosts.iter().filter(|h| h.is_here && (part.is_empty() || h.name.contains(part))).collect();
@@ -74,7 +74,7 @@ impl Core {
         let mut view = HostView {
             host: host.name.to_string(),
             in_flight: host.in_flight,
-            waiting: host.waiting,
+            waiting: host.line.waiting,
             concurrency: setting,
             delay_ms: self.limits.host_delay.as_secs_f64() * 1_000.0,
             circuit: "closed",

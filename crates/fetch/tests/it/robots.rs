@@ -194,13 +194,11 @@ async fn a_caller_who_leaves_does_not_take_the_answer_away() {
     .await;
     let fetcher = polite();
     let url = origin.url("/no");
-    let mut first = Box::pin(fetcher.fetch(get(&url), false));
-    assert!(futures_util::poll!(&mut first).is_pending());
-    let second = fetcher.fetch(get(&url), false);
-    let leave = async {
-        origin.requests(1).await;
-        drop(first);
-    };
-    let (second, ()) = futures_util::join!(second, leave);
-    assert_eq!(second.expect_err("it is disallowed").kind, FetchErrorKind::Robots);
+    let (asker, request) = (fetcher.clone(), get(&url));
+    let first = tokio::spawn(async move { asker.fetch(request, false).await });
+    origin.requests(1).await;
+    let mut second = Box::pin(fetcher.fetch(get(&url), false));
+    assert!(futures_util::poll!(&mut second).is_pending(), "it waits for what the first one learns");
+    first.abort();
+    assert_eq!(second.await.expect_err("it is disallowed").kind, FetchErrorKind::Robots);
 }
