@@ -8,6 +8,7 @@
 //! /p/{id}  /c/{category}?page=N  /  /list/{n}  /robots.txt  /sitemap.xml       the shop
 //! /json/{id}  /json/list?page=N  /enc/{encoding}/{id}  /charset/{charset}/{id} the shop in other clothes
 //! /etag/{id}  /cookie  /echo  /status/{code}  /stats                           small services
+//! /login  /logout  /account  /account/{id}                                     for members only (`ada`, `brief`)
 //! /bad/…                                                                       misbehaviours, listed at /bad/
 //! ```
 
@@ -15,6 +16,7 @@ mod bad;
 mod bomb;
 mod charset;
 mod http;
+mod member;
 mod receiver;
 mod route;
 mod runner;

@@ -2,6 +2,7 @@
 
 use crate::bad;
 use crate::charset;
+use crate::member::Members;
 use crate::http::{HTML, Head, JSON, TEXT, ok, response};
 use crate::server::{File, SiteOptions};
 use crate::shop;
@@ -55,6 +56,7 @@ pub(crate) struct World {
     /// Answers of the test's own, by path.
     files: RwLock<HashMap<String, Bytes>>,
     attempts: Mutex<HashMap<String, u64>>,
+    members: Members,
 }
 
 impl World {
@@ -67,6 +69,7 @@ impl World {
             ready: Vec::new(),
             files: RwLock::default(),
             attempts: Mutex::default(),
+            members: Members::default(),
         };
         if options.prebuilt {
             world.ready = world.build_all()?;
@@ -82,7 +85,10 @@ impl World {
     }
 
     /// The answer to a request.
-    pub(crate) fn answer(&self, request: &Head) -> Answer {
+    pub(crate) fn answer(&self, request: &Head, body: &[u8]) -> Answer {
+        if let Some(bytes) = self.members.answer(request, body, self.pages) {
+            return Answer::Whole(bytes);
+        }
         match self.find(request) {
             Ok(Some(answer)) => answer,
             Ok(None) => Answer::Whole(response(404, &[("Content-Type", TEXT)], b"not found")),
