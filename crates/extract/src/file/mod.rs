@@ -4,6 +4,7 @@
 
 mod door;
 mod field;
+mod grammar;
 mod identity;
 mod page;
 mod reader;
@@ -13,6 +14,7 @@ use crate::login::Session;
 use crate::login::secret::SecretText;
 use crate::spec::Spec;
 use crate::{FileError, limit};
+pub use grammar::json_schema;
 use reader::{Errors, Table};
 
 /// Compiles a file.
