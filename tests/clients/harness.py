@@ -233,10 +233,11 @@ class Server:
         "deliver": {"allow_networks": LOOPBACK},
     }
 
-    def __init__(self, settings=None, data=None, token=TOKEN, scrapers=HERE / "scrapers", bare=False, ca=None):
+    def __init__(self, settings=None, data=None, token=TOKEN, scrapers=HERE / "scrapers", bare=False, ca=None,
+                 env=None):
         self.home = pathlib.Path(data or tempfile.mkdtemp(prefix="trawl-client-"))
         self.owns_home = data is None
-        self.token, self.ca = token, ca
+        self.token, self.ca, self.env = token, ca, env or {}
         self.settings = merged({} if bare else self.SETTINGS, settings)
         if scrapers and pathlib.Path(scrapers).is_dir():
             self.settings.setdefault("scrapers", str(scrapers))
@@ -250,6 +251,7 @@ class Server:
         env = {k: v for k, v in os.environ.items() if not k.startswith("TRAWL_")}
         if self.token:
             env["TRAWL_API_TOKEN"] = self.token
+        env.update(self.env)
         words = [binary("TRAWL_BIN", "trawl"), "serve", "--config", str(config), "--listen", listen]
         self.program = Program(words + ["--data", str(self.home / "data")], env, "trawl serve")
         return self

@@ -49,6 +49,10 @@ pub(crate) fn author() -> Result<Verdict> {
     script(&tools::venv()?, "author.py", &[])
 }
 
+pub(crate) fn identity() -> Result<Verdict> {
+    script(&tools::python()?, "identity.py", &[])
+}
+
 pub(crate) fn readme() -> Result<Verdict> {
     tools::openssl_and_curl()?;
     script(&tools::python()?, "readme.py", &[])

@@ -65,6 +65,11 @@ pub(crate) const ALL: &[Step] = &[
         what: "why a field has its value: a saved page, and a record that was collected",
         check: clients::author,
     },
+    Step {
+        name: "identity",
+        what: "logins, sessions, headers, secrets that stay secret, and proxies that flap",
+        check: clients::identity,
+    },
     Step { name: "readme", what: "every curl example of the README, as printed", check: clients::readme },
     Step { name: "demo", what: "the README's first command, to its end", check: clients::demo },
     Step {

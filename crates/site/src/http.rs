@@ -226,7 +226,7 @@ fn reason(status: u16) -> &'static str {
 }
 
 /// `%41` → `A`, `+` → space; what is not UTF-8 afterwards is replaced.
-fn unescape(text: &str) -> Cow<'_, str> {
+pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {
         return Cow::Borrowed(text);
     }

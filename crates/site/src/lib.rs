@@ -10,6 +10,7 @@
 //! /etag/{id}  /cookie  /echo  /status/{code}  /stats                           small services
 //! /limit/{rate}/{burst}/{after}/{id}                                           the product, or 429 with Retry-After
 //! /robots.txt under the names robots-{variant}.…                               see `polite`
+//! /login  /logout  /account  /account/{id}                                     for members only (`ada`, `brief`)
 //! /bad/…                                                                       misbehaviours, listed at /bad/
 //! ```
 
@@ -17,6 +18,7 @@ mod bad;
 mod bomb;
 mod charset;
 mod http;
+mod member;
 mod polite;
 mod receiver;
 mod route;

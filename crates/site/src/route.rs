@@ -3,6 +3,7 @@
 use crate::bad;
 use crate::charset;
 use crate::http::{HTML, Head, JSON, TEXT, ok, response};
+use crate::member::Members;
 use crate::polite::{self, Limits};
 use crate::server::{File, SiteOptions};
 use crate::shop;
@@ -57,6 +58,7 @@ pub(crate) struct World {
     files: RwLock<HashMap<String, Bytes>>,
     attempts: Mutex<HashMap<String, u64>>,
     limits: Limits,
+    members: Members,
 }
 
 impl World {
@@ -70,6 +72,7 @@ impl World {
             files: RwLock::default(),
             attempts: Mutex::default(),
             limits: Limits::default(),
+            members: Members::default(),
         };
         if options.prebuilt {
             world.ready = world.build_all()?;
@@ -85,7 +88,10 @@ impl World {
     }
 
     /// The answer to a request.
-    pub(crate) fn answer(&self, request: &Head) -> Answer {
+    pub(crate) fn answer(&self, request: &Head, body: &[u8]) -> Answer {
+        if let Some(bytes) = self.members.answer(request, body, self.pages) {
+            return Answer::Whole(bytes);
+        }
         match self.find(request) {
             Ok(Some(answer)) => answer,
             Ok(None) => Answer::Whole(response(404, &[("Content-Type", TEXT)], b"not found")),

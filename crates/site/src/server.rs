@@ -125,13 +125,11 @@ impl Site {
 async fn serve(world: Arc<World>, mut connection: Connection) {
     world.ledger.connected();
     while let Some(request) = connection.head().await {
-        if connection.body(&request, BODY_BYTES_MAX).await.is_err() {
-            return;
-        }
+        let Ok(body) = connection.body(&request, BODY_BYTES_MAX).await else { return };
         let is_stats = request.path() == "/stats";
         let open = (!is_stats).then(|| world.ledger.arrived(&request));
         let mut delay = if is_stats { Duration::ZERO } else { world.delay };
-        let mut response = match world.answer(&request) {
+        let mut response = match world.answer(&request, &body) {
             Answer::Whole(bytes) => bytes,
             Answer::Later(after, bytes) => {
                 delay += after;

@@ -3,6 +3,7 @@
 //! Owns: nothing that the reader does not know better: words come from its own tables, and a test compares every table's
 //! keys with those that the reader asks for. Draft 7, which every editor's TOML plugin understands.
 
+use crate::login::STEPS_MAX;
 use crate::spec::{
     ArticleProperty, Content, InputType, ListingProperty, PageProperty, ProductProperty, RecipeProperty,
     Scalar,
@@ -25,6 +26,7 @@ pub fn json_schema() -> Value {
             ),
             ("min_inputs", whole("Fewest inputs of a trigger.", 1, 1_000_000)),
             ("fetch", reference("fetch")),
+            ("login", reference("login")),
             ("doors", named("The ways in: `collect_by_url`, `discover_by_<method>`.", "door")),
             ("pages", named("The kinds of page.", "page")),
             ("fields", named("The fields of a record, in the order of its columns.", "field")),
@@ -36,6 +38,9 @@ pub fn json_schema() -> Value {
     }
     let tables = [
         ("fetch", fetch()),
+        ("login", login()),
+        ("step", step()),
+        ("signs", signs()),
         ("door", door()),
         ("input", input()),
         ("page", page()),
@@ -74,7 +79,65 @@ fn fetch() -> Value {
             ),
             (
                 "headers",
-                json!({ "type": "object", "description": "Request headers.", "additionalProperties": { "type": "string" } }),
+                json!({ "type": "object", "description": "Request headers; `{secret.NAME}` is a secret of the settings.", "additionalProperties": { "type": "string" } }),
+            ),
+            ("user_agent", text("How it names itself to sites.")),
+            ("session", text("Whose cookies and proxy its pages share: `input`, `job`, or a name.")),
+            ("proxy", text("The way out: `any`, `none`, or a label of proxies.")),
+        ],
+        &[],
+    )
+}
+
+fn login() -> Value {
+    object(
+        "How it logs in.",
+        &[
+            (
+                "steps",
+                json!({ "type": "array", "items": reference("step"), "minItems": 1, "maxItems": STEPS_MAX, "description": "What is done, in order." }),
+            ),
+            ("logged_out", reference("signs")),
+        ],
+        &["steps"],
+    )
+}
+
+fn step() -> Value {
+    let mut step = object(
+        "A step of a login, and what must be true of its answer.",
+        &[
+            ("get", text("The address of a page.")),
+            ("submit", text("The selector of a form of the page before; empty for the one with a password.")),
+            ("post", text("An address to send `fields` or `json` to.")),
+            (
+                "fields",
+                json!({ "type": "object", "description": "Fields of the form; `{secret.NAME}` is a secret of the settings.", "additionalProperties": { "type": "string" } }),
+            ),
+            ("json", json!({ "description": "What is posted, as JSON." })),
+            ("expect", reference("signs")),
+        ],
+        &[],
+    );
+    if let Some(step) = step.as_object_mut() {
+        step.insert(
+            "oneOf".into(),
+            json!([{ "required": ["get"] }, { "required": ["submit"] }, { "required": ["post"] }]),
+        );
+    }
+    step
+}
+
+fn signs() -> Value {
+    object(
+        "What can be seen of a page.",
+        &[
+            ("css", text("A selector that finds something.")),
+            ("cookie", text("A cookie that the session has.")),
+            ("url", text("A regular expression that matches the address.")),
+            (
+                "status",
+                json!({ "type": ["integer", "array"], "items": { "type": "integer" }, "description": "HTTP statuses." }),
             ),
         ],
         &[],
@@ -324,6 +387,9 @@ mod tests {
         zzzzzzzzz = 1
         [fetch]
         zzzzzzzzz = 1
+        [login]
+        zzzzzzzzz = 1
+        steps = [{ get = "https://a.example/", zzzzzzzzz = 1, expect = { status = 200, zzzzzzzzz = 1 } }]
         [doors.collect_by_url]
         start = "page"
         zzzzzzzzz = 1
@@ -370,6 +436,9 @@ mod tests {
         assert_eq!(of("/properties"), known("the file"));
         for (table, what) in [
             ("fetch", "`[fetch]`"),
+            ("login", "`[login]`"),
+            ("step", "a step of the login"),
+            ("signs", "`expect`"),
             ("door", "the door"),
             ("input", "the input"),
             ("page", "the page kind"),

@@ -146,8 +146,7 @@ impl Ways {
         {
             filled.remove(&oldest);
         }
-        let gate =
-            Gate::new(Arc::clone(proxy), key.1.as_deref(), key.2.as_deref().unwrap_or(NO_SESSION));
+        let gate = Gate::new(Arc::clone(proxy), key.1.as_deref(), key.2.as_deref().unwrap_or(NO_SESSION));
         let route = Arc::new(Route { client: (self.make)(Some(gate.clone())), gate: Some(gate) });
         filled.insert(key, (now, Arc::clone(&route)));
         route

@@ -77,7 +77,8 @@ impl Logins {
             return entry.clone();
         }
         if entries.len() >= LOGINS
-            && let Some(oldest) = entries.iter().min_by_key(|(_, (used, _))| *used).map(|(key, _)| key.clone())
+            && let Some(oldest) =
+                entries.iter().min_by_key(|(_, (used, _))| *used).map(|(key, _)| key.clone())
         {
             entries.remove(&oldest);
         }
@@ -181,8 +182,7 @@ impl Worker {
             let mut request = login.request(step, before.as_ref(), &secrets).map_err(refused)?;
             // As its pages are fetched, apart from the headers, which are for their own hosts.
             let mut needs = page.needs.clone();
-            needs.secret_headers =
-                slice.scraper.secret_headers(&request.url, &secrets).map_err(refused)?;
+            needs.secret_headers = slice.scraper.secret_headers(&request.url, &secrets).map_err(refused)?;
             needs.private = true;
             needs.fresh = step == 0;
             request.needs = needs;

@@ -304,6 +304,7 @@ fn settings(node: &str) -> Settings {
                 reset: patience,
                 slow_down: patience,
                 server_error: patience,
+                proxy: patience,
                 other: patience,
                 proxy: patience,
             }
