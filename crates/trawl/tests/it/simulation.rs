@@ -306,7 +306,6 @@ fn settings(node: &str) -> Settings {
                 server_error: patience,
                 proxy: patience,
                 other: patience,
-                proxy: patience,
             }
         },
         deliver: DeliverSettings {
