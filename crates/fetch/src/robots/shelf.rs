@@ -237,7 +237,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_gives_up_asking_leaves_it_to_the_next() {
         let shelf = Shelf::default();
-        let mut first = Box::pin(shelf.learn("http://a", || std::future::pending()));
+        let mut first = Box::pin(shelf.learn("http://a", std::future::pending));
         assert!(futures_util::poll!(&mut first).is_pending());
         let mut second = Box::pin(shelf.learn("http://a", || async { rules("") }));
         assert!(futures_util::poll!(&mut second).is_pending());
