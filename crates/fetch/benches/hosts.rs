@@ -28,16 +28,16 @@ fn main() {
 
     let began = Instant::now();
     // Which host each seat is of, to ask again for it.
-    let mut of_seat: Vec<usize> = Vec::with_capacity(HOSTS);
-    let ask = |core: &mut Core, of_seat: &mut Vec<usize>, host: usize, now: u64| {
-        let Ok(ticket) = core.ask(&names[host], Want::default(), now) else { return };
+    let mut of_seat: Vec<u32> = Vec::with_capacity(HOSTS);
+    let ask = |core: &mut Core, of_seat: &mut Vec<u32>, host: u32, now: u64| {
+        let Ok(ticket) = core.ask(&names[host as usize], Want::default(), now) else { return };
         let seat = ticket.seat();
         if of_seat.len() <= seat {
             of_seat.resize(seat + 1, 0);
         }
         of_seat[seat] = host;
     };
-    for host in 0..HOSTS {
+    for host in 0..HOSTS as u32 {
         ask(&mut core, &mut of_seat, host, now);
     }
     let asked = began.elapsed();

@@ -19,7 +19,11 @@ fn read(fields: &str, html: &str) -> Value {
     let page = Page {
         url,
         status: 200,
-        headers: vec![("content-type".into(), "text/html".into()), ("x-total".into(), "12".into())],
+        headers: vec![
+            ("content-type".into(), "text/html".into()),
+            ("x-total".into(), "12".into()),
+            ("x-robots-tag".into(), "NoArchive, nofollow".into()),
+        ],
         wire_bytes: 0,
         extras: model::Extras::default(),
         body: html.as_bytes().to_vec().into(),
@@ -52,6 +56,14 @@ fn xpath_gives_nodes_attributes_texts_and_values() {
     let expected = json!({"title": "Chair red", "own": "Chair", "links": ["https://t.example/shop/a.html", "https://t.example/shop/b.html"],
         "last": 2, "count": 2, "height": "80 cm", "has": true, "none": null, "fallback": "One"});
     assert_eq!(got, expected);
+}
+
+#[test]
+fn what_a_page_tells_robots_is_header_and_meta_together() {
+    let fields = r#"robots = { from = [{ page = "robots" }] }"#;
+    let got = read(fields, "<meta name=Robots content='noindex, nofollow'><p>x");
+    assert_eq!(got, json!({ "robots": "noarchive, nofollow, noindex" }));
+    assert_eq!(read(fields, "<p>x"), json!({ "robots": "noarchive, nofollow" }));
 }
 
 #[test]

@@ -80,7 +80,8 @@ pub(super) struct Host {
     pub(super) name: Arc<str>,
     pub(super) line: Line,
     pub(super) in_flight: u32,
-    started_at: Option<Moment>,
+    /// Of the last request; [`Moment::MAX`] before the first.
+    started_at: Moment,
     /// No start before that: the delay of the last request.
     next_at: Moment,
     /// Nor before that: a hold.
@@ -184,8 +185,8 @@ impl Core {
         let (at, began, class, probe) = (seat.host, seat.began, seat.class, seat.probe);
         let host_concurrency = self.limits.host_concurrency;
         match began {
-            None => self.drop_out(ticket.seat),
-            Some(began) => {
+            Moment::MAX => self.drop_out(ticket.seat),
+            began => {
                 self.in_flight -= 1;
                 self.in_flight_of[class as usize] -= 1;
                 let entry = &mut self.hosts[at as usize];
@@ -255,11 +256,11 @@ impl Core {
             self.in_flight_of[class as usize] += 1;
             let entry = &mut self.hosts[at as usize];
             let taken = self.seats.at_mut(seat);
-            taken.began = Some(now);
+            taken.began = now;
             taken.class = class;
             let delay = taken.delay.max(entry.health.as_ref().map_or(0, |h| h.gap));
             entry.in_flight += 1;
-            entry.started_at = Some(now);
+            entry.started_at = now;
             entry.next_at = now.saturating_add(delay);
             given.push(Ticket { seat, number: taken.number });
             if delay >= KEPT_DELAY {
@@ -312,7 +313,7 @@ impl Core {
             name: Arc::clone(&name),
             line: Line::default(),
             in_flight: 0,
-            started_at: None,
+            started_at: Moment::MAX,
             next_at: 0,
             held_until: 0,
             used_at: now,
@@ -422,7 +423,10 @@ impl Core {
         let health = host.health.as_deref();
         let (place, key) = match host.line.front().map(|seat| self.seats.at(seat)) {
             Some(seat) => {
-                let delayed = host.started_at.map_or(0, |at| at.saturating_add(seat.delay));
+                let delayed = match host.started_at {
+                    Moment::MAX => 0,
+                    at => at.saturating_add(seat.delay),
+                };
                 let start = host.next_at.max(host.held_until).max(delayed);
                 let bound = health.map_or(seat.host_concurrency, |h| h.bears(seat.host_concurrency));
                 if host.in_flight >= bound {

@@ -29,9 +29,9 @@ const PATIENCE_TIME: Moment = 300_000;
 /// Steps are this many times wider than the first at most.
 const STEPS_MAX: u32 = 8;
 /// Answers that take longer make a host slow, whatever is usual for it.
-const SLOW: Moment = 2_000_000;
+const SLOW: u32 = 2_000_000;
 /// What counts as rising latency: three times the usual, and this much above it.
-const RISE: Moment = 200_000;
+const RISE: u32 = 200_000;
 
 /// How a request ended, as far as it says something of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,10 +75,10 @@ pub(crate) struct Health {
     /// Requests at once; infinite if nothing speaks against what the settings allow.
     pub(crate) window: f32,
     /// Of late, and usually; 0 before the first answer.
-    pub(crate) latency: Moment,
-    pub(crate) usual: Moment,
+    pub(crate) latency: u32,
+    pub(crate) usual: u32,
     /// The latest answers: what its class goes by.
-    recent: Moment,
+    recent: u32,
     /// Good answers to requests begun since the last slow-down, and since the gap last changed.
     good: u32,
     calm: u32,
@@ -92,9 +92,10 @@ pub(crate) struct Health {
     resumed_at: Moment,
     stepped_at: Moment,
     shrank_at: Moment,
-    pub(crate) answers: u64,
-    pub(crate) slow_downs: u64,
-    pub(crate) failures: u64,
+    // As many bits as a million hosts can afford; so are the latencies, which end at an hour.
+    pub(crate) answers: u32,
+    pub(crate) slow_downs: u32,
+    pub(crate) failures: u32,
 }
 
 /// What follows from a report.
@@ -170,26 +171,26 @@ impl Health {
         match report {
             Report::Nothing => {}
             Report::Answer => {
-                self.answers += 1;
+                self.answers = self.answers.saturating_add(1);
                 lesson.learnt = !self.circuit.is_closed();
                 self.circuit.answered();
                 lesson.learnt |= self.good_answer(began, now);
                 lesson.learnt |= self.weigh(now.saturating_sub(began), began, now, most);
             }
             Report::SlowDown { hard, asked } => {
-                self.answers += 1;
-                self.slow_downs += 1;
+                self.answers = self.answers.saturating_add(1);
+                self.slow_downs = self.slow_downs.saturating_add(1);
                 self.circuit.answered();
                 if began >= self.slowed_at {
                     lesson = self.slow_down(hard && !asked, now);
                 }
             }
             Report::Broken => {
-                self.failures += 1;
+                self.failures = self.failures.saturating_add(1);
                 lesson.learnt = self.shrink(0.5, began, now, most);
             }
             Report::Silent | Report::Unreached => {
-                self.failures += 1;
+                self.failures = self.failures.saturating_add(1);
                 lesson.learnt = self.shrink(0.5, began, now, most);
                 let points = if report == Report::Silent { 1 } else { 2 };
                 lesson.opened = self.circuit.failed(points, now);
@@ -252,7 +253,8 @@ impl Health {
 
     /// The window follows the latency.
     fn weigh(&mut self, took: Moment, began: Moment, now: Moment, most: u32) -> bool {
-        let toward = |from: Moment, share: Moment| match from {
+        let took = u32::try_from(took).unwrap_or(u32::MAX);
+        let toward = |from: u32, share: u32| match from {
             0 => took.max(1),
             from if took > from => from + (took - from) / share,
             from => from - (from - took) / share,
@@ -261,10 +263,10 @@ impl Health {
         self.recent = toward(self.recent, 2);
         // It settles quickly on what the host can do, and slowly takes for usual what it does under load.
         self.usual = toward(self.usual, if took < self.usual { 16 } else { 256 });
-        if self.latency > 3 * self.usual && self.latency > self.usual + RISE {
+        if self.latency / 3 > self.usual && self.latency - self.usual > RISE {
             return self.shrink(0.7, began, now, most);
         }
-        if self.window.is_finite() && self.latency < 2 * self.usual + RISE / 4 {
+        if self.window.is_finite() && self.latency / 2 < self.usual.saturating_add(RISE / 8) {
             self.window += 1.0 / self.window.max(1.0);
             #[expect(clippy::cast_precision_loss, reason = "a small setting")]
             if self.window >= most as f32 {

@@ -1,5 +1,5 @@
 //! A queue of hosts by a number (a ticket or a moment), cheap to change: what has become untrue is left lying in the heap
-//! and passed over, told by its stamp, and swept when there is more of it than of the rest.
+//! and passed over, told by its stamp, and swept when it is a fifth of all.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -24,7 +24,7 @@ impl Queue {
     /// One entry has become untrue: its host's stamp has changed.
     pub(super) fn left(&mut self, is_true: impl Fn(u32, u32) -> bool) {
         self.live -= 1;
-        if self.heap.len() > 2 * self.live + 64 {
+        if self.heap.len() > self.live + self.live / 4 + 64 {
             self.heap.retain(|Reverse((_, host, stamp))| is_true(*host, *stamp));
         }
     }

@@ -30,8 +30,8 @@ pub(super) struct Seat {
     /// Of its ticket: the order of asking, express before ordinary. 0 if free.
     pub(super) number: u64,
     pub(super) delay: Moment,
-    /// When its turn came; `None` while it waits.
-    pub(super) began: Option<Moment>,
+    /// When its turn came; [`Moment::MAX`] while it waits.
+    pub(super) began: Moment,
     pub(super) host: u32,
     before: u32,
     /// Next in line; of a free seat the next free one.
@@ -49,7 +49,7 @@ impl Seat {
         Self {
             number: if express { count } else { count | ORDINARY },
             delay: 0,
-            began: None,
+            began: Moment::MAX,
             host,
             before: NONE,
             next: NONE,

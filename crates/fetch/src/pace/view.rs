@@ -54,7 +54,7 @@ impl Core {
     pub(super) fn views(&self, part: &str, most: usize, now: Moment) -> (Vec<HostView>, usize) {
         let weight = |host: &Host| {
             let health = host.health.as_deref();
-            let trouble = health.map_or(0, |h| h.slow_downs + h.failures);
+            let trouble = health.map_or(0, |h| h.slow_downs.saturating_add(h.failures));
             (host.line.waiting, host.in_flight, trouble, health.map_or(0, |h| h.answers))
         };
         let mut found: Vec<&Host> =
@@ -85,11 +85,11 @@ impl Core {
         if let Some(health) = host.health.as_deref() {
             view.concurrency = health.bears(setting);
             view.delay_ms = view.delay_ms.max(ms(health.gap));
-            view.latency_ms = ms(health.latency);
-            view.usual_latency_ms = ms(health.usual);
-            view.answers = health.answers;
-            view.slow_downs = health.slow_downs;
-            view.failures = health.failures;
+            view.latency_ms = ms(health.latency.into());
+            view.usual_latency_ms = ms(health.usual.into());
+            view.answers = health.answers.into();
+            view.slow_downs = health.slow_downs.into();
+            view.failures = health.failures.into();
             match health.circuit {
                 Circuit::Closed(_) => {}
                 Circuit::Probing { .. } => view.circuit = "probing",

@@ -224,7 +224,7 @@ mod tests {
         let asked = AtomicU64::new(0);
         let ask = || async {
             asked.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(Duration::from_secs(3)).await;
+            tokio::task::yield_now().await;
             rules("User-agent: *\nDisallow: /x")
         };
         let all = futures_util::future::join_all((0..50).map(|_| shelf.learn("http://a", ask))).await;
@@ -237,7 +237,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_gives_up_asking_leaves_it_to_the_next() {
         let shelf = Shelf::default();
-        let mut first = Box::pin(shelf.learn("http://a", || std::future::pending()));
+        let mut first = Box::pin(shelf.learn("http://a", std::future::pending));
         assert!(futures_util::poll!(&mut first).is_pending());
         let mut second = Box::pin(shelf.learn("http://a", || async { rules("") }));
         assert!(futures_util::poll!(&mut second).is_pending());
