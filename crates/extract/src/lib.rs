@@ -23,6 +23,8 @@ mod page;
 mod pagination;
 mod product;
 mod recipe;
+mod refusal;
+mod refused;
 mod said;
 mod schema;
 mod scraper;
@@ -42,6 +44,7 @@ pub use listing::listing;
 pub use markdown::markdown;
 pub use pagination::{Pagination, pagination};
 pub use recipe::Recipe;
+pub use refusal::{Refusal, RefusalKind, refusal};
 pub use scraper::Scraper;
 pub use spec::{DoorSpec, FieldSpec, InputSpec, InputType};
 

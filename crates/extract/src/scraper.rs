@@ -95,6 +95,10 @@ impl Scraper {
         self.spec.min_inputs
     }
 
+    pub(crate) fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
     fn door(&self, door: &Door) -> Option<(&DoorPlan, &DoorSpec)> {
         let method = match door {
             Door::Collect => None,
@@ -176,7 +180,10 @@ impl Scraper {
         let mut out = Extraction::default();
         let Some(whole) = reader.whole() else {
             let what = if kind.format == Format::Feed { "a sitemap or feed" } else { "JSON" };
-            return failed(Failure::new(FailureCode::ParseError, format!("The answer is not {what}")));
+            let refused = self.disbelieved((door, input), kind, &parts, &out);
+            return failed(refused.unwrap_or_else(|| {
+                Failure::new(FailureCode::ParseError, format!("The answer is not {what}"))
+            }));
         };
         match &kind.yields {
             Yield::Nothing => {}
@@ -211,6 +218,9 @@ impl Scraper {
         }
         let (warnings, tried) = reader.into_warnings();
         out.warnings = warnings;
+        if let Some(refused) = self.disbelieved((door, input), kind, &parts, &out) {
+            out = Extraction { problem: Some(refused), warnings: out.warnings, ..Extraction::default() };
+        }
         (out, tried)
     }
 

@@ -3,6 +3,7 @@
 //! Owns: the shapes. Must not know: TOML, pages.
 
 use crate::jsonpath::JsonPath;
+use crate::refused::Hint;
 use crate::template::Template;
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -25,6 +26,10 @@ pub(crate) struct Spec {
     pub(crate) door_specs: Vec<DoorSpec>,
     pub(crate) pages: Vec<PageKind>,
     pub(crate) fields: Vec<FieldSpec>,
+    /// What a refusal of the site looks like, by the file.
+    pub(crate) hints: Vec<Hint>,
+    /// Are pages looked at for refusals in general?
+    pub(crate) refusals: bool,
     /// Scripts that JSON is read from, each with a number below this.
     pub(crate) scripts: usize,
 }

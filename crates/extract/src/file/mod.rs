@@ -6,6 +6,7 @@ mod door;
 mod field;
 mod page;
 mod reader;
+mod refused;
 mod source;
 
 use crate::spec::Spec;
@@ -71,6 +72,8 @@ fn whole(file: &Table<'_>) -> Option<Spec> {
     let pages = page::pages(file, &schema);
     let names: Vec<&str> = pages.iter().map(|p| p.name.as_str()).collect();
     let (doors, door_specs) = door::doors(file, &names);
+    let hints = refused::hints(file);
+    let refusals = file.boolean("refusals").unwrap_or(true);
     let fields = schema.specs;
     file.finish();
     Some(Spec {
@@ -87,6 +90,8 @@ fn whole(file: &Table<'_>) -> Option<Spec> {
         door_specs,
         pages,
         fields,
+        hints,
+        refusals,
         scripts: errors.scripts(),
     })
 }

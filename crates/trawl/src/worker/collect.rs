@@ -130,11 +130,13 @@ impl Worker {
         match verdict(page.status) {
             Verdict::Read => {}
             Verdict::Later(trouble, code) => {
-                let failure = status_failure(code, page.status);
                 let asked_ms = fetch::retry_after(&page.headers, page.fetched_at);
+                let failure = self.refused(slice, input, page, code).await;
                 return Fate::Later { trouble, failure, asked_ms }.into();
             }
-            Verdict::Never(code) => return Fate::Never(status_failure(code, page.status)).into(),
+            Verdict::Never(code) => {
+                return Fate::Never(self.refused(slice, input, page, code).await).into();
+            }
         }
         let express = trigger.express;
         let slice = slice.clone();
@@ -143,6 +145,18 @@ impl Worker {
             Ok(collected) => collected,
             Err(_) => a_bug(url.as_str()),
         }
+    }
+
+    /// Why a page with a bad status gives nothing: what the page itself is, where that can be told, else its status.
+    async fn refused(&self, slice: &Arc<Slice>, input: Input, page: Page, code: FailureCode) -> Failure {
+        let by_status = status_failure(code, page.status);
+        // A page that is not there is what it says, and a broken server says nothing of us.
+        if !matches!(page.status, 400..=403 | 405..=409 | 411..=499 | 503) || page.body.is_empty() {
+            return by_status;
+        }
+        let (express, slice) = (slice.trigger.express, slice.clone());
+        let look = move || slice.scraper.refused(&slice.trigger.door, &input, &page);
+        self.pool.run(express, look).await.ok().flatten().unwrap_or(by_status)
     }
 
     /// Bytes first, then the one transaction that makes them count. The job to go on with, if inputs are carried.
