@@ -31,6 +31,7 @@ mod scraper;
 mod spec;
 mod structured;
 mod template;
+mod trap;
 pub mod value;
 mod walk;
 
@@ -92,6 +93,8 @@ pub struct Extraction {
     pub follow: Vec<Follow>,
     /// The page is of no use: becomes the input's error row.
     pub problem: Option<model::Failure>,
+    /// The first page that it leads to beyond a bound: told, not followed.
+    pub beyond: Option<(Follow, model::TrailEnd)>,
     /// Values that did not fit their type and such.
     pub warnings: Vec<String>,
 }

@@ -212,9 +212,10 @@ impl Scraper {
             }
         }
         if out.problem.is_none() {
-            out.follow = walk::links(&reader, kind, &self.spec, whole, input.depth);
-            let gave = !out.records.is_empty() || !out.follow.is_empty();
-            out.follow.extend(walk::next(&reader, kind, whole, input.depth, gave));
+            let mut walk = walk::links(&reader, kind, &self.spec, whole, input.depth);
+            let gave = !out.records.is_empty() || !walk.follow.is_empty();
+            walk::further(&reader, kind, whole, input.depth, gave, &mut walk);
+            (out.follow, out.beyond) = (walk.follow, walk.beyond);
         }
         let (warnings, tried) = reader.into_warnings();
         out.warnings = warnings;

@@ -9,20 +9,33 @@
 //! /json/{id}  /json/list?page=N  /enc/{encoding}/{id}  /charset/{charset}/{id} the shop in other clothes
 //! /etag/{id}  /cookie  /echo  /status/{code}  /stats                           small services
 //! /bad/…                                                                       misbehaviours, listed at /bad/
+//! /wall/…                                                                      refusals dressed as pages, listed at /wall/
+//! /trap/{calendar|same|session|deeper}                                         lists and addresses without end
+//! /maps/{files}/{entries}/index.xml                                            sitemaps of any size
+//! /limit/{n}/{ms}/{id}  /limit/silent/{n}/{ms}/{id}                            429 beyond n requests in so many milliseconds
+//! /cookie/needed/{id}                                                          a page for those who keep cookies
+//! /robots.txt of hosts named robots-{variant}.…                                robots.txt as it should not be
 //! ```
 
 mod bad;
 mod bomb;
 mod charset;
+mod h2;
 mod http;
+mod lure;
+mod quota;
 mod receiver;
+mod robots;
 mod route;
 mod runner;
 mod server;
 pub mod shop;
 mod stats;
+mod tls;
 mod trick;
+mod wall;
 
 pub use receiver::{Received, Receiver, Reply};
 pub use server::{File, Site, SiteOptions};
 pub use stats::{Hit, HostStats, Stats};
+pub use tls::TLS_NAME;

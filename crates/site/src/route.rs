@@ -3,10 +3,12 @@
 use crate::bad;
 use crate::charset;
 use crate::http::{HTML, Head, JSON, TEXT, ok, response};
+use crate::quota::{self, Quota};
 use crate::server::{File, SiteOptions};
 use crate::shop;
 use crate::stats::Ledger;
 use crate::trick::Trick;
+use crate::{lure, robots, wall};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -49,6 +51,7 @@ pub(crate) struct World {
     pub(crate) pages: u64,
     pub(crate) delay: Duration,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) quota: Quota,
     gzip: bool,
     /// Pages built in advance, by id; empty if they are made when asked for.
     ready: Vec<Ready>,
@@ -63,6 +66,7 @@ impl World {
             pages: options.pages,
             delay: Duration::from_millis(options.delay_ms),
             ledger: Arc::new(Ledger::new(options.log)),
+            quota: Quota::default(),
             gzip: options.gzip,
             ready: Vec::new(),
             files: RwLock::default(),
@@ -123,6 +127,14 @@ impl World {
         let (first, rest) = inside.split_once('/').unwrap_or((inside, ""));
         let whole = match (first, rest) {
             ("bad", rest) => return bad::answer(self, rest, request),
+            ("wall", rest) => return Ok(wall::answer(rest, request)),
+            ("trap", rest) => return Ok(lure::trap(self, rest, request)),
+            ("maps", rest) => return lure::maps(rest, &base(request)),
+            ("limit", rest) => return Ok(quota::answer(self, rest, request)),
+            ("robots", name) => return Ok(robots::target(name)),
+            ("robots.txt", "") if let Some(answer) = robots::answer(request.header("host").unwrap_or_default()) => {
+                return Ok(Some(answer));
+            }
             ("p", id) => id.parse().ok().and_then(|id| self.product(id, request)),
             ("c", category) => category.parse().ok().and_then(|category| {
                 let page = page_number(request)?;
@@ -140,6 +152,7 @@ impl World {
             ("stats", "") => Some(ok(JSON, self.stats())),
             ("echo", "") => Some(ok(JSON, echo(request))),
             ("cookie", "") => Some(cookie(request)),
+            ("cookie", rest) => self.for_cookies(rest, request),
             ("etag", id) => id.parse().ok().and_then(|id| self.etag(id, request)),
             ("json", "list") => page_number(request).map(|page| ok(JSON, self.json_list(page).to_string())),
             ("json", id) => id.parse().ok().and_then(|id| Some(ok(JSON, self.truth(id)?.to_string()))),
@@ -205,6 +218,16 @@ impl World {
             Some(known) if known == etag => response(304, &headers[1..], b""),
             _ => response(200, &headers, html.as_bytes()),
         })
+    }
+
+    /// `needed/{id}`: a product for those who bring back the cookie; the others are given it and sent there again.
+    fn for_cookies(&self, rest: &str, request: &Head) -> Option<Bytes> {
+        let page = self.product(rest.strip_prefix("needed/")?.parse().ok()?, request)?;
+        if request.header("cookie").is_some_and(|cookies| cookies.split("; ").any(|c| c == "pass=1")) {
+            return Some(page);
+        }
+        let headers = [("Location", request.target()), ("Set-Cookie", "pass=1; Path=/; HttpOnly")];
+        Some(response(302, &headers, b""))
     }
 
     fn stats(&self) -> String {

@@ -2,13 +2,14 @@
 
 use super::Worker;
 use super::held::{Hold, Signal};
+use super::trail;
 use super::work::{COLUMNS_MAX, Collected, Ended, Work};
 use bytes::Bytes;
 use extract::{Extraction, Scraper};
 use futures_util::FutureExt;
 use model::quality::Profile;
 use model::{
-    Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, Record, Segment, SnapshotState, Trigger,
+    Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, Record, Segment, SnapshotState, Trail, Trigger,
     Verdict, error_json, host_of, keep_within, limit, record_json, settle, verdict,
 };
 
@@ -110,6 +111,9 @@ impl Worker {
 
     async fn one(&self, slice: &Arc<Slice>, input: Input) -> Collected {
         let trigger = &slice.trigger;
+        if let Some(failure) = input.trail.failure() {
+            return Fate::Never(failure).into();
+        }
         if trigger.discover_only && input.found {
             return found_row(&input, trigger, self.clock.now());
         }
@@ -320,7 +324,9 @@ fn status_failure(code: FailureCode, status: u16) -> Failure {
 /// A page → what its input came to. Pure; runs on a reading thread.
 fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
     let trigger = &slice.trigger;
-    let Extraction { records, follow, problem, warnings } = slice.scraper.extract(&trigger.door, input, page);
+    let extraction = slice.scraper.extract(&trigger.door, input, page);
+    let seen = trail::seen(input, &extraction);
+    let Extraction { records, follow, problem, beyond, warnings } = extraction;
     for warning in &warnings {
         tracing::debug!(url = %page.url, warning);
     }
@@ -329,6 +335,10 @@ fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
         && follow.is_empty()
     {
         return Fate::Never(failure).into();
+    }
+    if seen.is_echo {
+        // The list has ended: what this page shows was read before.
+        return Fate::Read { records: Vec::new(), led: Vec::new() }.into();
     }
     let only = trigger.custom_output_fields.as_deref();
     let mut columns = Vec::new();
@@ -344,9 +354,12 @@ fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
         })
         .collect();
     let discovery = || input.discovery.clone().unwrap_or_else(|| input.row.clone());
+    let beyond = beyond.map(|(follow, end)| (follow, Some(end)));
     let led = follow
         .into_iter()
-        .map(|follow| Input {
+        .map(|follow| (follow, None))
+        .chain(beyond)
+        .map(|(follow, end)| Input {
             root: input.root,
             row: serde_json::json!({ "url": follow.url.as_str() }).to_string(),
             host: host_of(&follow.url),
@@ -355,7 +368,13 @@ fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
             begun: follow.begun.map(|begun| serde_json::Value::Object(begun).to_string()),
             depth: input.depth.saturating_add(1),
             failures: 0,
-            found: follow.found,
+            // What is beyond a bound is not found to be collected: it is told.
+            found: follow.found && end.is_none(),
+            trail: match end {
+                Some(_) => Trail { end, ..Trail::default() },
+                None if follow.found => Trail::default(),
+                None => seen.trail.clone(),
+            },
         })
         .collect();
     Collected { fate: Fate::Read { records, led }, columns }

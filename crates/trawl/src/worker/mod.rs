@@ -12,6 +12,7 @@ mod held;
 mod pool;
 mod sign;
 mod sweep;
+mod trail;
 mod work;
 
 pub(crate) use collect::aborted_row;
