@@ -29,6 +29,18 @@ pub(crate) fn web_bad() -> Result<Verdict> {
     script(&tools::python()?, "web_bad.py", &[])
 }
 
+pub(crate) fn web_worse() -> Result<Verdict> {
+    script(&tools::python()?, "web_worse.py", &[])
+}
+
+pub(crate) fn guard() -> Result<Verdict> {
+    script(&tools::python()?, "guard.py", &[])
+}
+
+pub(crate) fn hosts() -> Result<Verdict> {
+    script(&tools::python()?, "hosts.py", &[])
+}
+
 pub(crate) fn deliveries() -> Result<Verdict> {
     script(&tools::python()?, "deliveries.py", &[])
 }

@@ -41,6 +41,17 @@ pub(crate) const ALL: &[Step] = &[
     },
     Step { name: "web_bad", what: "a misbehaving web, and addresses off limits", check: clients::web_bad },
     Step {
+        name: "web_worse",
+        what: "refusals dressed as pages, wrong TLS and HTTP/2, lists without end, great sitemaps",
+        check: clients::web_worse,
+    },
+    Step { name: "guard", what: "sixty ways to an address off limits, and a trap there", check: clients::guard },
+    Step {
+        name: "hosts",
+        what: "a job over 200 hosts, ten of them dead and ten slow",
+        check: clients::hosts,
+    },
+    Step {
         name: "deliveries",
         what: "webhooks, chunks and notifications, over restarts",
         check: clients::deliveries,
@@ -81,6 +92,9 @@ const CLIENTS: &[&str] = &[
     "cli",
     "schemathesis",
     "web_bad",
+    "web_worse",
+    "guard",
+    "hosts",
     "deliveries",
     "reload",
     "quality",

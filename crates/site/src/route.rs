@@ -238,7 +238,7 @@ impl World {
             .map(|(name, host)| {
                 let gap = host.shortest_gap.map(|gap| gap.as_secs_f64() * 1e3);
                 let value = json!({"requests": host.requests, "open": host.open,
-                    "max_concurrent": host.max_concurrent, "shortest_gap_ms": gap});
+                    "max_concurrent": host.max_concurrent, "shortest_gap_ms": gap, "span_ms": host.span.as_secs_f64() * 1e3});
                 (name.clone(), value)
             })
             .collect();

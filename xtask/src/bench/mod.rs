@@ -7,6 +7,7 @@ mod collect;
 mod download;
 mod durable;
 mod extract;
+mod fetch;
 mod http;
 mod process;
 mod small;
@@ -24,11 +25,12 @@ pub(super) fn figure(name: &str, value: &str, bar: &str, holds: bool) {
 /// Runs the benchmarks named, or all.
 pub(super) fn run(names: &[String]) -> Result<()> {
     process::build()?;
-    let all: [(&str, Bench); 7] = [
+    let all: [(&str, Bench); 8] = [
         ("small", small::run),
         ("collect", collect::run),
         ("durable", durable::run),
         ("extract", extract::run),
+        ("fetch", fetch::run),
         ("trigger", trigger::run),
         ("download", download::run),
         ("sync", small::sync),

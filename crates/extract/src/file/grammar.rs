@@ -3,6 +3,7 @@
 //! Owns: nothing that the reader does not know better: words come from its own tables, and a test compares every table's
 //! keys with those that the reader asks for. Draft 7, which every editor's TOML plugin understands.
 
+use crate::refused::Hint;
 use crate::spec::{
     ArticleProperty, Content, InputType, ListingProperty, PageProperty, ProductProperty, RecipeProperty,
     Scalar,
@@ -25,6 +26,11 @@ pub fn json_schema() -> Value {
             ),
             ("min_inputs", whole("Fewest inputs of a trigger.", 1, 1_000_000)),
             ("fetch", reference("fetch")),
+            (
+                "refusals",
+                boolean("Pages are looked at for block pages, captchas, login and consent walls; true unless said."),
+            ),
+            ("refused", one_or_many("refused", "What a refusal of this site looks like.")),
             ("doors", named("The ways in: `collect_by_url`, `discover_by_<method>`.", "door")),
             ("pages", named("The kinds of page.", "page")),
             ("fields", named("The fields of a record, in the order of its columns.", "field")),
@@ -36,6 +42,7 @@ pub fn json_schema() -> Value {
     }
     let tables = [
         ("fetch", fetch()),
+        ("refused", refused()),
         ("door", door()),
         ("input", input()),
         ("page", page()),
@@ -75,6 +82,22 @@ fn fetch() -> Value {
         ],
         &[],
     )
+}
+
+fn refused() -> Value {
+    let mut refused = object(
+        "A page with all of this is a refusal, whatever its status.",
+        &[
+            ("css", text("A selector of an element that only refused pages have.")),
+            ("text", text("A text that only refused pages show; letters' case does not matter.")),
+            ("code", word("What the input comes to; blocked unless said.", Hint::CODES.iter().map(|(word, _)| *word))),
+        ],
+        &[],
+    );
+    if let Some(refused) = refused.as_object_mut() {
+        refused.insert("anyOf".into(), json!([{ "required": ["css"] }, { "required": ["text"] }]));
+    }
+    refused
 }
 
 fn door() -> Value {
@@ -320,6 +343,9 @@ mod tests {
         zzzzzzzzz = 1
         [fetch]
         zzzzzzzzz = 1
+        [refused]
+        css = "a"
+        zzzzzzzzz = 1
         [doors.collect_by_url]
         start = "page"
         zzzzzzzzz = 1
@@ -366,6 +392,7 @@ mod tests {
         assert_eq!(of("/properties"), known("the file"));
         for (table, what) in [
             ("fetch", "`[fetch]`"),
+            ("refused", "`refused`"),
             ("door", "the door"),
             ("input", "the input"),
             ("page", "the page kind"),
