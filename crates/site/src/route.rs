@@ -135,7 +135,8 @@ impl World {
             ("robots.txt", "") if let Some(answer) = robots::answer(request.header("host").unwrap_or_default()) => {
                 return Ok(Some(answer));
             }
-            ("p", id) => id.parse().ok().and_then(|id| self.product(id, request)),
+            // A session in the path is nothing to a product.
+            ("p", id) => id.split(';').next().and_then(|id| id.parse().ok()).and_then(|id| self.product(id, request)),
             ("c", category) => category.parse().ok().and_then(|category| {
                 let page = page_number(request)?;
                 Some(ok(HTML, shop::category(category, page, self.pages)?))

@@ -10,6 +10,9 @@ use bytes::Bytes;
 /// Path below `/wall/`, status, header lines, page.
 type Wall = (&'static str, u16, &'static [(&'static str, &'static str)], &'static str);
 
+const SIGN_IN: &str = "<html><head><title>Sign in | Shop</title></head><body><h1>Sign in</h1><form method=\"post\"><input name=\"mail\">\
+    <input name=\"pw\" type=\"password\"><button>Sign in</button></form></body></html>";
+
 /// Every one. The last part of a path may be anything more, such as a number, so that there are many of each.
 pub(crate) const WALLS: &[Wall] = &[
     (
@@ -72,13 +75,9 @@ pub(crate) const WALLS: &[Wall] = &[
         "<html><head><title>Shop</title></head><body><p>Please show us that you are not a robot.</p><form><div class=\"g-recaptcha\"></div>\
          <button>Go on</button></form></body></html>",
     ),
-    (
-        "login",
-        200,
-        &[],
-        "<html><head><title>Sign in | Shop</title></head><body><h1>Sign in</h1><form method=\"post\"><input name=\"mail\">\
-         <input name=\"pw\" type=\"password\"><button>Sign in</button></form></body></html>",
-    ),
+    ("account", 200, &[], SIGN_IN),
+    // What is asked for by an address of its own is no wall.
+    ("login", 200, &[], SIGN_IN),
     (
         "login-401",
         401,
