@@ -45,7 +45,11 @@ pub(crate) const ALL: &[Step] = &[
         what: "refusals dressed as pages, wrong TLS and HTTP/2, lists without end, great sitemaps",
         check: clients::web_worse,
     },
-    Step { name: "guard", what: "sixty ways to an address off limits, and a trap there", check: clients::guard },
+    Step {
+        name: "guard",
+        what: "sixty ways to an address off limits, and a trap there",
+        check: clients::guard,
+    },
     Step {
         name: "hosts",
         what: "a job over 200 hosts, ten of them dead and ten slow",

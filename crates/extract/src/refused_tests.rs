@@ -65,7 +65,8 @@ fn a_record_without_what_it_must_have_is_not_believed_of_a_wall() {
 fn a_file_can_switch_it_off_and_tell_its_own() {
     let off = compiled("refusals = false\n", REST).expect("file");
     assert_eq!(comes_to(&off, WALL), Ok(1));
-    let hints = "refused = [{ css = \".gate\", code = \"login_required\" }, { text = \"Come Back Tomorrow\" }]\n";
+    let hints =
+        "refused = [{ css = \".gate\", code = \"login_required\" }, { text = \"Come Back Tomorrow\" }]\n";
     let own = compiled(hints, REST).expect("file");
     assert_eq!(comes_to(&own, "<h1>Chair</h1><div class=gate>"), Err("login_required"));
     assert_eq!(comes_to(&own, "<h1>Chair</h1><p>Please come back <b>tomorrow</b>."), Err("blocked"));
@@ -96,7 +97,10 @@ fn a_bad_status_is_told_exactly_where_the_page_tells_more() {
         let (input, page) = page(status, body);
         scraper.refused(&Door::Collect, &input, &page).map(|failure| failure.code.as_str())
     };
-    assert_eq!(code(403, "<title>Just a moment...</title><script>window._cf_chl_opt={}</script>"), Some("detect_block"));
+    assert_eq!(
+        code(403, "<title>Just a moment...</title><script>window._cf_chl_opt={}</script>"),
+        Some("detect_block")
+    );
     assert_eq!(code(403, "<h1>Forbidden</h1>"), None);
     assert_eq!(code(401, "<title>Sign in</title><form><input type=password></form>"), Some("login_required"));
     assert_eq!(code(403, "<h1>Page not found</h1>"), None);

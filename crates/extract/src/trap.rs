@@ -24,7 +24,9 @@ pub(crate) fn is_trap(url: &Url) -> bool {
         return true;
     }
     let segments: Vec<&str> = url.path_segments().into_iter().flatten().filter(|s| !s.is_empty()).collect();
-    segments.len() > SEGMENTS || repeats(&segments) || has_many_of_one(&segments, url.query().unwrap_or_default())
+    segments.len() > SEGMENTS
+        || repeats(&segments)
+        || has_many_of_one(&segments, url.query().unwrap_or_default())
 }
 
 fn repeats(segments: &[&str]) -> bool {
@@ -80,8 +82,17 @@ mod tests {
     #[test]
     fn ordinary_addresses_are_followed() {
         for path in [
-            "/", "/p/1", "/2011/11/11/eleven", "/a/b/a/b", "/shop/shop", "/news/2026/01/02/a-b-c.html", "/p?x=1&x=2&x=3&y=1",
-            "/p?x&x&x", "//a//b", "/de/de/moebel", "/w/index.php?title=A&action=edit",
+            "/",
+            "/p/1",
+            "/2011/11/11/eleven",
+            "/a/b/a/b",
+            "/shop/shop",
+            "/news/2026/01/02/a-b-c.html",
+            "/p?x=1&x=2&x=3&y=1",
+            "/p?x&x&x",
+            "//a//b",
+            "/de/de/moebel",
+            "/w/index.php?title=A&action=edit",
         ] {
             assert!(!trapped(path), "{path}");
         }

@@ -6,8 +6,8 @@
 
 use crate::page::{Reader, Scope};
 use crate::spec::{Next, PageKind, Source, Spec};
-use crate::value::url as address;
 use crate::trap::is_trap;
+use crate::value::url as address;
 use crate::{Follow, limit};
 use model::TrailEnd;
 use serde_json::Value;

@@ -101,7 +101,12 @@ fn per_core(name: &str, at_once: usize, pages: u64, wall: Duration, spent: Durat
     pages / (if spent.is_zero() { wall } else { spent }).as_secs_f64()
 }
 
-fn run(name: &str, addr: SocketAddr, at_once: usize, time: Duration) -> Result<f64, Box<dyn std::error::Error>> {
+fn run(
+    name: &str,
+    addr: SocketAddr,
+    at_once: usize,
+    time: Duration,
+) -> Result<f64, Box<dyn std::error::Error>> {
     let runtime = runtime()?;
     let fetcher = HttpFetcher::new(Settings {
         allow_networks: vec!["127.0.0.0/8".into()],
@@ -131,7 +136,12 @@ fn run(name: &str, addr: SocketAddr, at_once: usize, time: Duration) -> Result<f
     Ok(per_core(name, at_once, pages.load(Ordering::Relaxed), began.elapsed(), spent))
 }
 
-fn floor(name: &str, addr: SocketAddr, at_once: usize, time: Duration) -> Result<f64, Box<dyn std::error::Error>> {
+fn floor(
+    name: &str,
+    addr: SocketAddr,
+    at_once: usize,
+    time: Duration,
+) -> Result<f64, Box<dyn std::error::Error>> {
     let runtime = runtime()?;
     let (cpu_before, began) = (cpu("fetch"), Instant::now());
     let pages = bare::pages(&runtime, addr, at_once, time).map_err(|error| error.to_string())?;
@@ -142,7 +152,8 @@ fn floor(name: &str, addr: SocketAddr, at_once: usize, time: Duration) -> Result
 /// Another's client on the same origin, where it is installed.
 fn wrk(addr: SocketAddr, at_once: usize, time: Duration) {
     let seconds = time.as_secs().max(1);
-    let words = ["-t1".to_owned(), format!("-c{at_once}"), format!("-d{seconds}s"), format!("http://{addr}/page")];
+    let words =
+        ["-t1".to_owned(), format!("-c{at_once}"), format!("-d{seconds}s"), format!("http://{addr}/page")];
     let Ok(told) = std::process::Command::new("wrk").args(words).output() else {
         println!("wrk                      is not installed");
         return;

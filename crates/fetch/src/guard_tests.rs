@@ -158,7 +158,9 @@ fn every_trick_is_seen_through() {
 
 #[test]
 fn zones_are_no_part_of_a_host() {
-    for url in ["http://[fe80::1%25eth0]/", "http://[fe80::1%eth0]/", "http://[::1%25lo]/", "http://[::1%lo]:80/"] {
+    for url in
+        ["http://[fe80::1%25eth0]/", "http://[fe80::1%eth0]/", "http://[::1%25lo]/", "http://[::1%lo]:80/"]
+    {
         assert!(Url::parse(url).is_err(), "{url}");
     }
 }

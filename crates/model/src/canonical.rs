@@ -12,15 +12,69 @@ use url::Url;
 
 /// Query parameters that say where a visitor came from, and nothing of the page. Lower case; `*` ends a prefix.
 const TRACKING: &[&str] = &[
-    "utm_*", "gclid", "gclsrc", "dclid", "gbraid", "wbraid", "gad_source", "gad_campaignid", "srsltid", "fbclid", "msclkid",
-    "yclid", "ysclid", "twclid", "ttclid", "li_fat_id", "igshid", "igsh", "mc_cid", "mc_eid", "_ga", "_gl", "_hsenc", "_hsmi",
-    "__hstc", "__hssc", "__hsfp", "hsctatracking", "mkt_tok", "oly_enc_id", "oly_anon_id", "vero_id", "vero_conv", "wickedid",
-    "rb_clickid", "s_kwcid", "ef_id", "epik", "pk_*", "piwik_*", "mtm_*", "matomo_*", "__s", "_openstat", "trk_contact",
-    "trk_msg", "trk_module", "trk_sid",
+    "utm_*",
+    "gclid",
+    "gclsrc",
+    "dclid",
+    "gbraid",
+    "wbraid",
+    "gad_source",
+    "gad_campaignid",
+    "srsltid",
+    "fbclid",
+    "msclkid",
+    "yclid",
+    "ysclid",
+    "twclid",
+    "ttclid",
+    "li_fat_id",
+    "igshid",
+    "igsh",
+    "mc_cid",
+    "mc_eid",
+    "_ga",
+    "_gl",
+    "_hsenc",
+    "_hsmi",
+    "__hstc",
+    "__hssc",
+    "__hsfp",
+    "hsctatracking",
+    "mkt_tok",
+    "oly_enc_id",
+    "oly_anon_id",
+    "vero_id",
+    "vero_conv",
+    "wickedid",
+    "rb_clickid",
+    "s_kwcid",
+    "ef_id",
+    "epik",
+    "pk_*",
+    "piwik_*",
+    "mtm_*",
+    "matomo_*",
+    "__s",
+    "_openstat",
+    "trk_contact",
+    "trk_msg",
+    "trk_module",
+    "trk_sid",
 ];
 /// Query and path parameters that carry a visitor's session.
-const SESSIONS: &[&str] =
-    &["jsessionid", "phpsessid", "phpsession", "aspsessionid*", "asp.net_sessionid", "sessionid", "session_id", "cfid", "cftoken", "zenid", "oscsid"];
+const SESSIONS: &[&str] = &[
+    "jsessionid",
+    "phpsessid",
+    "phpsession",
+    "aspsessionid*",
+    "asp.net_sessionid",
+    "sessionid",
+    "session_id",
+    "cfid",
+    "cftoken",
+    "zenid",
+    "oscsid",
+];
 /// Names that carry a session only where their value looks like one.
 const MAYBE_SESSIONS: &[&str] = &["sid", "session", "sess", "s"];
 /// Characters of a session's value at least.
@@ -92,7 +146,9 @@ fn is_session_value(value: &str) -> bool {
 fn is_session_segment(segment: &str) -> bool {
     let inner = segment.strip_prefix('(').and_then(|s| s.strip_suffix(')'));
     inner.is_some_and(|s| {
-        s.len() >= SESSION_CHARS && ["S(", "A(", "F("].iter().any(|start| s.starts_with(start)) && s.ends_with(')')
+        s.len() >= SESSION_CHARS
+            && ["S(", "A(", "F("].iter().any(|start| s.starts_with(start))
+            && s.ends_with(')')
     })
 }
 
@@ -120,10 +176,12 @@ fn encoded(text: &str, out: &mut String) {
 /// What an input is known by within its run: the canonical address where its row is an address alone, else the row.
 pub fn identity(input: &Input) -> Cow<'_, str> {
     match serde_json::from_str::<Value>(&input.row) {
-        Ok(Value::Object(row)) if row.len() == 1 => match row.get("url").and_then(Value::as_str).map(Url::parse) {
-            Some(Ok(url)) if matches!(url.scheme(), "http" | "https") => Cow::Owned(canonical(&url)),
-            _ => Cow::Borrowed(&input.row),
-        },
+        Ok(Value::Object(row)) if row.len() == 1 => {
+            match row.get("url").and_then(Value::as_str).map(Url::parse) {
+                Some(Ok(url)) if matches!(url.scheme(), "http" | "https") => Cow::Owned(canonical(&url)),
+                _ => Cow::Borrowed(&input.row),
+            }
+        }
         _ => Cow::Borrowed(&input.row),
     }
 }
@@ -187,7 +245,11 @@ mod tests {
 
     #[test]
     fn a_canonical_form_is_its_own() {
-        for url in ["http://a/%E4%b8%AD/?x=%2f%&utm_x=1#f", "http://[::1]:81/(S(abcdefghij1234567890abcd))", "http://a/;jsessionid=1/b"] {
+        for url in [
+            "http://a/%E4%b8%AD/?x=%2f%&utm_x=1#f",
+            "http://[::1]:81/(S(abcdefghij1234567890abcd))",
+            "http://a/;jsessionid=1/b",
+        ] {
             let form = of(url);
             assert_eq!(of(&form), form);
         }
@@ -197,7 +259,9 @@ mod tests {
     fn rows_with_more_than_an_address_are_known_by_all_of_it() {
         let input = |row: &str| Input::given(0, row.into(), String::new());
         assert_eq!(identity(&input(r#"{"url":"http://a/?utm_id=1"}"#)), "http://a/");
-        for row in [r#"{"url":"http://a/?utm_id=1","n":2}"#, r#"{"url":"mailto:a@b"}"#, r#"{"url":7}"#, "broken"] {
+        for row in
+            [r#"{"url":"http://a/?utm_id=1","n":2}"#, r#"{"url":"mailto:a@b"}"#, r#"{"url":7}"#, "broken"]
+        {
             assert_eq!(identity(&input(row)), row);
         }
     }

@@ -46,12 +46,15 @@ impl Trail {
     /// Why an input on this trail is not fetched.
     pub fn failure(&self) -> Option<Failure> {
         let message = match self.end {
-            Some(TrailEnd::Pages) => "Too many pages were followed: the next is beyond `max_pages` of the scraper".into(),
-            Some(TrailEnd::Address) => "Too many pages were followed: this address repeats itself or is too long".into(),
-            None if self.barren >= limit::BARREN_PAGES => format!(
-                "Too many pages were followed: {} in a row brought nothing new",
-                limit::BARREN_PAGES
-            ),
+            Some(TrailEnd::Pages) => {
+                "Too many pages were followed: the next is beyond `max_pages` of the scraper".into()
+            }
+            Some(TrailEnd::Address) => {
+                "Too many pages were followed: this address repeats itself or is too long".into()
+            }
+            None if self.barren >= limit::BARREN_PAGES => {
+                format!("Too many pages were followed: {} in a row brought nothing new", limit::BARREN_PAGES)
+            }
             None => return None,
         };
         Some(Failure::new(FailureCode::TooManyPages, message))

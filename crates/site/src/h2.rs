@@ -50,7 +50,11 @@ pub(crate) enum Fault {
 }
 
 /// Serves one connection.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, fault: Fault, page: &[u8]) -> io::Result<()> {
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    fault: Fault,
+    page: &[u8],
+) -> io::Result<()> {
     let mut preface = [0; 24];
     stream.read_exact(&mut preface).await?;
     if preface != PREFACE {
@@ -76,7 +80,12 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, faul
 }
 
 /// Whether the connection goes on.
-async fn answer<S: AsyncWrite + Unpin>(stream: &mut S, fault: Fault, id: u32, page: &[u8]) -> io::Result<bool> {
+async fn answer<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    fault: Fault,
+    id: u32,
+    page: &[u8],
+) -> io::Result<bool> {
     // Within the window that every connection begins with, and within a frame.
     let page = &page[..page.len().min(16_000)];
     let go_away = |last: u32, code: u32| [last.to_be_bytes(), code.to_be_bytes()].concat();
@@ -112,7 +121,13 @@ async fn answer<S: AsyncWrite + Unpin>(stream: &mut S, fault: Fault, id: u32, pa
     Ok(true)
 }
 
-async fn send<S: AsyncWrite + Unpin>(stream: &mut S, kind: u8, flags: u8, id: u32, payload: &[u8]) -> io::Result<()> {
+async fn send<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    kind: u8,
+    flags: u8,
+    id: u32,
+    payload: &[u8],
+) -> io::Result<()> {
     let length = u32::try_from(payload.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     let mut frame = length.to_be_bytes()[1..].to_vec();
     frame.extend_from_slice(&[kind, flags]);

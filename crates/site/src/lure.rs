@@ -35,7 +35,10 @@ pub(crate) fn trap(world: &World, path: &str, request: &Head) -> Option<Answer> 
         "same" => list(&[0, 1, 2], &next(&format!("/trap/same?page={}", number + 1))),
         // The same few products under new sessions, in the path and in the query; the next page, too.
         "session" => {
-            let session = format!("{:08x}a1b2c3d4e5f60718{number:08x}", number.wrapping_mul(2_654_435_761) & 0xffff_ffff);
+            let session = format!(
+                "{:08x}a1b2c3d4e5f60718{number:08x}",
+                number.wrapping_mul(2_654_435_761) & 0xffff_ffff
+            );
             let mut links = String::new();
             for id in 0..PRODUCTS {
                 let _ = write!(
@@ -69,11 +72,14 @@ pub(crate) fn maps(path: &str, base: &str) -> io::Result<Option<Answer>> {
     let (Some(files), Some(entries)) = (number(), number()) else { return Ok(None) };
     let Some(name) = parts.next() else { return Ok(None) };
     if name == "index.xml" {
-        let mut xml = String::from("<?xml version=\"1.0\"?><sitemapindex xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">");
+        let mut xml = String::from(
+            "<?xml version=\"1.0\"?><sitemapindex xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">",
+        );
         for file in 0..files {
             // Every other one is packed.
             let end = if file % 2 == 0 { ".gz" } else { "" };
-            let _ = write!(xml, "<sitemap><loc>{base}/maps/{files}/{entries}/{file}.xml{end}</loc></sitemap>");
+            let _ =
+                write!(xml, "<sitemap><loc>{base}/maps/{files}/{entries}/{file}.xml{end}</loc></sitemap>");
         }
         xml.push_str("</sitemapindex>");
         return Ok(Some(Answer::Whole(ok("application/xml", xml))));
@@ -83,9 +89,14 @@ pub(crate) fn maps(path: &str, base: &str) -> io::Result<Option<Answer>> {
         None => (name.strip_suffix(".xml").unwrap_or_default(), false),
     };
     let Some(file) = stem.parse::<u64>().ok().filter(|file| *file < files) else { return Ok(None) };
-    let mut xml = String::from("<?xml version=\"1.0\"?><urlset xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">\n");
+    let mut xml = String::from(
+        "<?xml version=\"1.0\"?><urlset xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">\n",
+    );
     for id in file * entries..(file + 1) * entries {
-        let _ = writeln!(xml, "<url><loc>{base}/p/{id}</loc><lastmod>2026-01-02</lastmod><priority>0.5</priority></url>");
+        let _ = writeln!(
+            xml,
+            "<url><loc>{base}/p/{id}</loc><lastmod>2026-01-02</lastmod><priority>0.5</priority></url>"
+        );
     }
     xml.push_str("</urlset>");
     Ok(Some(Answer::Whole(if is_packed {

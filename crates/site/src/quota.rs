@@ -33,7 +33,9 @@ impl Quota {
             passed.pop_front();
         }
         match passed.front() {
-            Some(first) if passed.len() >= most => Some(window.saturating_sub(now.saturating_duration_since(*first))),
+            Some(first) if passed.len() >= most => {
+                Some(window.saturating_sub(now.saturating_duration_since(*first)))
+            }
             _ => {
                 passed.push_back(now);
                 None
@@ -54,7 +56,9 @@ pub(crate) fn answer(world: &World, path: &str, request: &Head) -> Option<Answer
     let most = usize::try_from(most.clamp(1, WINDOW_MAX)).ok()?;
     let key = format!("{} {most} {ms}", request.header("host").unwrap_or_default());
     let window = Duration::from_millis(ms.min(WINDOW_MS_MAX));
-    let Some(wait) = world.quota.wait(&key, most, window, Instant::now()) else { return Some(Answer::Whole(page)) };
+    let Some(wait) = world.quota.wait(&key, most, window, Instant::now()) else {
+        return Some(Answer::Whole(page));
+    };
     let secs = wait.as_millis().div_ceil(1_000).to_string();
     let mut headers = vec![("Content-Type", TEXT)];
     if !is_silent {

@@ -14,7 +14,8 @@ const HUGE_BYTES: usize = 1 << 20;
 pub(crate) fn answer(host: &str) -> Option<Answer> {
     let variant = host.strip_prefix("robots-")?.split('.').next()?;
     let text = |body: &str| Answer::Whole(ok(TEXT, body));
-    let redirect = |to: &str| Answer::Whole(Bytes::from(head(302, &[("Location", to), ("Content-Length", "0")])));
+    let redirect =
+        |to: &str| Answer::Whole(Bytes::from(head(302, &[("Location", to), ("Content-Length", "0")])));
     Some(match variant {
         "deny" => text("User-agent: *\nDisallow: /\n"),
         "deny-products" => text("User-agent: *\nDisallow: /p/\nAllow: /p/1$\n"),
@@ -24,12 +25,17 @@ pub(crate) fn answer(host: &str) -> Option<Answer> {
         "missing" => Answer::Whole(response(404, &[("Content-Type", TEXT)], b"no robots here")),
         "forbidden" => Answer::Whole(response(403, &[("Content-Type", TEXT)], b"no")),
         "broken" => Answer::Whole(response(500, &[("Content-Type", TEXT)], b"broken")),
-        "html" => Answer::Whole(ok(HTML, "<!DOCTYPE html><title>Shop</title><p>Disallow: / is what we do not say.")),
+        "html" => {
+            Answer::Whole(ok(HTML, "<!DOCTYPE html><title>Shop</title><p>Disallow: / is what we do not say."))
+        }
         "redirect" => redirect("/bad/redirect-to?url=/robots/deny"),
         "loop" => redirect("/robots.txt"),
         "inside" => redirect("http://169.254.169.254/robots.txt"),
         // What is beyond the first 500 KiB does not count.
-        "huge" => text(&format!("User-agent: *\nAllow: /\n{}\nDisallow: /\n", "# filling\n".repeat(HUGE_BYTES / 10))),
+        "huge" => text(&format!(
+            "User-agent: *\nAllow: /\n{}\nDisallow: /\n",
+            "# filling\n".repeat(HUGE_BYTES / 10)
+        )),
         "stall" => Answer::Trick(Trick::Stall(Bytes::new())),
         "drop" => Answer::Trick(Trick::Drop),
         _ => return None,

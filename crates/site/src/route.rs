@@ -132,11 +132,15 @@ impl World {
             ("maps", rest) => return lure::maps(rest, &base(request)),
             ("limit", rest) => return Ok(quota::answer(self, rest, request)),
             ("robots", name) => return Ok(robots::target(name)),
-            ("robots.txt", "") if let Some(answer) = robots::answer(request.header("host").unwrap_or_default()) => {
+            ("robots.txt", "")
+                if let Some(answer) = robots::answer(request.header("host").unwrap_or_default()) =>
+            {
                 return Ok(Some(answer));
             }
             // A session in the path is nothing to a product.
-            ("p", id) => id.split(';').next().and_then(|id| id.parse().ok()).and_then(|id| self.product(id, request)),
+            ("p", id) => {
+                id.split(';').next().and_then(|id| id.parse().ok()).and_then(|id| self.product(id, request))
+            }
             ("c", category) => category.parse().ok().and_then(|category| {
                 let page = page_number(request)?;
                 Some(ok(HTML, shop::category(category, page, self.pages)?))

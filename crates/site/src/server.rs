@@ -37,7 +37,16 @@ pub struct SiteOptions {
 
 impl Default for SiteOptions {
     fn default() -> Self {
-        Self { port: 0, hosts: 1, pages: 1_000, gzip: false, delay_ms: 0, prebuilt: false, log: 10_000, tls: false }
+        Self {
+            port: 0,
+            hosts: 1,
+            pages: 1_000,
+            gzip: false,
+            delay_ms: 0,
+            prebuilt: false,
+            log: 10_000,
+            tls: false,
+        }
     }
 }
 

@@ -8,7 +8,10 @@ use crate::http::Connection;
 use crate::route::{Answer, World};
 use crate::runner::Runner;
 use crate::shop;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::io;
@@ -113,7 +116,12 @@ impl Doors {
     }
 }
 
-async fn serve(mut stream: TcpStream, acceptor: TlsAcceptor, world: &Arc<World>, door: Door) -> io::Result<()> {
+async fn serve(
+    mut stream: TcpStream,
+    acceptor: TlsAcceptor,
+    world: &Arc<World>,
+    door: Door,
+) -> io::Result<()> {
     match door {
         Door::SilentHandshake => {
             Connection::new(stream).until_closed().await;
@@ -125,7 +133,9 @@ async fn serve(mut stream: TcpStream, acceptor: TlsAcceptor, world: &Arc<World>,
         }
         Door::NotTls => {
             stream.readable().await?;
-            stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await?;
+            stream
+                .write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .await?;
             return stream.shutdown().await;
         }
         Door::SlowHandshake => tokio::time::sleep(SLOW).await,

@@ -105,7 +105,9 @@ pub(crate) fn answer(path: &str, request: &Head) -> Option<Answer> {
     let name = path.split('/').next().unwrap_or_default();
     let whole = match name {
         // The account's door: led there from the page that was asked for.
-        "members" => Bytes::from(head(302, &[("Location", "/wall/login?next=members"), ("Content-Length", "0")])),
+        "members" => {
+            Bytes::from(head(302, &[("Location", "/wall/login?next=members"), ("Content-Length", "0")]))
+        }
         "talk" => response(200, &[("Content-Type", HTML)], talk(request).as_bytes()),
         "" => response(200, &[("Content-Type", HTML)], index().as_bytes()),
         _ => {
@@ -119,8 +121,10 @@ pub(crate) fn answer(path: &str, request: &Head) -> Option<Answer> {
 }
 
 fn index() -> String {
-    let links: Vec<String> =
-        WALLS.iter().map(|(name, status, ..)| format!("<a href=\"/wall/{name}\">{name} ({status})</a>")).collect();
+    let links: Vec<String> = WALLS
+        .iter()
+        .map(|(name, status, ..)| format!("<a href=\"/wall/{name}\">{name} ({status})</a>"))
+        .collect();
     format!("<!DOCTYPE html><title>walls</title>{}", links.join("\n"))
 }
 

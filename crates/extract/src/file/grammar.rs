@@ -28,7 +28,9 @@ pub fn json_schema() -> Value {
             ("fetch", reference("fetch")),
             (
                 "refusals",
-                boolean("Pages are looked at for block pages, captchas, login and consent walls; true unless said."),
+                boolean(
+                    "Pages are looked at for block pages, captchas, login and consent walls; true unless said.",
+                ),
             ),
             ("refused", one_or_many("refused", "What a refusal of this site looks like.")),
             ("doors", named("The ways in: `collect_by_url`, `discover_by_<method>`.", "door")),
@@ -90,7 +92,13 @@ fn refused() -> Value {
         &[
             ("css", text("A selector of an element that only refused pages have.")),
             ("text", text("A text that only refused pages show; letters' case does not matter.")),
-            ("code", word("What the input comes to; blocked unless said.", Hint::CODES.iter().map(|(word, _)| *word))),
+            (
+                "code",
+                word(
+                    "What the input comes to; blocked unless said.",
+                    Hint::CODES.iter().map(|(word, _)| *word),
+                ),
+            ),
         ],
         &[],
     );

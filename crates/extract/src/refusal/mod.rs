@@ -92,8 +92,7 @@ pub fn refusal(page: &Page, asked: Option<&Url>) -> Option<Refusal> {
     if !is_html {
         return None;
     }
-    let was_sent_to_login =
-        word::is_login_address(&page.url) && !asked.is_some_and(word::is_login_address);
+    let was_sent_to_login = word::is_login_address(&page.url) && !asked.is_some_and(word::is_login_address);
     let asked_for_login = asked.is_some_and(word::is_login_address);
     if !asked_for_login && shape.is_login(was_sent_to_login) {
         return Some(Refusal::new(RefusalKind::Login, ""));
@@ -114,7 +113,8 @@ fn is_elsewhere(page: &Page, asked: Option<&Url>) -> bool {
 
 /// Headers that are a wall's own words.
 fn said_by_headers(page: &Page) -> Option<Refusal> {
-    let is = |name: &str, value: &str| page.header(name).is_some_and(|v| v.trim().eq_ignore_ascii_case(value));
+    let is =
+        |name: &str, value: &str| page.header(name).is_some_and(|v| v.trim().eq_ignore_ascii_case(value));
     if is("cf-mitigated", "challenge") {
         return Some(Refusal::new(RefusalKind::Challenge, "Cloudflare"));
     }

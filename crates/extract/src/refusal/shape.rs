@@ -61,8 +61,8 @@ impl Shape {
                 "input" => shape.input(node),
                 "button" => shape.buttons.push(word::plain(&node.visible_text())),
                 "script" => {
-                    shape.is_described |= node.attr("type").is_some_and(|t| t.contains("ld+json"))
-                        && says_what(&node.text());
+                    shape.is_described |=
+                        node.attr("type").is_some_and(|t| t.contains("ld+json")) && says_what(&node.text());
                 }
                 _ => {}
             }
@@ -128,21 +128,22 @@ impl Shape {
                 return Some(RefusalKind::Block);
             }
         }
-        (self.shown <= BARE_SHOWN && self.links <= 5 && self.says(word::DENYING)).then_some(RefusalKind::Block)
+        (self.shown <= BARE_SHOWN && self.links <= 5 && self.says(word::DENYING))
+            .then_some(RefusalKind::Block)
     }
 
     /// A login wall. `sent` is true if the request was led to an address where one logs in.
     pub(super) fn is_login(&self, sent: bool) -> bool {
         let is_small = self.shown <= LOGIN_SHOWN && self.links <= LOGIN_LINKS && !self.is_described;
-        is_small && begins(self.names(), word::LOGIN) && (self.asks_password || sent) || (sent && self.asks_password)
+        is_small && begins(self.names(), word::LOGIN) && (self.asks_password || sent)
+            || (sent && self.asks_password)
     }
 
     /// A consent wall. `there` is true if the address says so.
     pub(super) fn is_consent(&self, there: bool) -> bool {
         let is_small = self.shown <= CONSENT_SHOWN && self.links <= CONSENT_LINKS && !self.is_described;
-        let agrees = || {
-            self.buttons.iter().any(|button| word::AGREE.iter().any(|word| button.contains(word)))
-        };
+        let agrees =
+            || self.buttons.iter().any(|button| word::AGREE.iter().any(|word| button.contains(word)));
         // A banner comes after the page's own heading; a wall has none beside its own.
         let names = self.titles.iter().chain(self.headings.first());
         is_small && agrees() && (there || begins(names, word::CONSENT))
@@ -160,7 +161,8 @@ impl Shape {
                 // A number alone may be the year of a chronicle's page: then more is said.
                 || (rest.is_empty() && self.shown <= GONE_SHOWN && name.split(' ').any(|w| matches!(w, "404" | "410")))
         };
-        self.titles.iter().any(is_gone) || (self.shown <= GONE_SHOWN && self.headings.first().is_some_and(is_gone))
+        self.titles.iter().any(is_gone)
+            || (self.shown <= GONE_SHOWN && self.headings.first().is_some_and(is_gone))
     }
 }
 
@@ -180,7 +182,9 @@ fn bare(name: &str) -> String {
 
 /// A title's parts: the page's name and the site's.
 fn parts(title: &str) -> Vec<String> {
-    let cut = title.replace(['|', '\u{b7}', '\u{bb}', '\u{2013}', '\u{2014}', '\u{2022}'], "\n").replace(" - ", "\n");
+    let cut = title
+        .replace(['|', '\u{b7}', '\u{bb}', '\u{2013}', '\u{2014}', '\u{2022}'], "\n")
+        .replace(" - ", "\n");
     let parts = cut.split('\n').map(word::plain).filter(|part| !part.is_empty());
     parts.chain([word::plain(title)]).collect()
 }
@@ -188,8 +192,23 @@ fn parts(title: &str) -> Vec<String> {
 /// Does structured data name a thing that is content? Walls may carry their site's name and search.
 fn says_what(data: &str) -> bool {
     const THINGS: &[&str] = &[
-        "product", "article", "newsarticle", "recipe", "event", "jobposting", "blogposting", "itemlist", "videoobject", "book",
-        "movie", "person", "localbusiness", "review", "offer", "faqpage", "discussionforumposting",
+        "product",
+        "article",
+        "newsarticle",
+        "recipe",
+        "event",
+        "jobposting",
+        "blogposting",
+        "itemlist",
+        "videoobject",
+        "book",
+        "movie",
+        "person",
+        "localbusiness",
+        "review",
+        "offer",
+        "faqpage",
+        "discussionforumposting",
     ];
     let squeezed: String = data.chars().filter(|c| !c.is_whitespace()).collect();
     THINGS.iter().any(|thing| squeezed.contains(&format!("\"@type\":\"{thing}\"")))

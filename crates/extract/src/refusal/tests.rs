@@ -20,14 +20,26 @@ fn page(status: u16, headers: &[(&str, &str)], body: &str) -> Page {
 
 /// The samples, one file each: `<kind>-<maker or story>.html`.
 const SAMPLES: &[(&str, u16, RefusalKind, Option<&str>, &str)] = &[
-    ("cloudflare-challenge", 403, Challenge, Some("Cloudflare"), include_str!("samples/cloudflare-challenge.html")),
+    (
+        "cloudflare-challenge",
+        403,
+        Challenge,
+        Some("Cloudflare"),
+        include_str!("samples/cloudflare-challenge.html"),
+    ),
     ("cloudflare-block", 403, Block, Some("Cloudflare"), include_str!("samples/cloudflare-block.html")),
     ("akamai-denied", 403, Block, Some("Akamai"), include_str!("samples/akamai-denied.html")),
     ("akamai-challenge", 200, Challenge, Some("Akamai"), include_str!("samples/akamai-challenge.html")),
     ("perimeterx", 403, Challenge, Some("PerimeterX"), include_str!("samples/perimeterx.html")),
     ("datadome", 403, Challenge, Some("DataDome"), include_str!("samples/datadome.html")),
     ("imperva-incident", 200, Block, Some("Imperva"), include_str!("samples/imperva-incident.html")),
-    ("imperva-interruption", 200, Challenge, Some("Imperva"), include_str!("samples/imperva-interruption.html")),
+    (
+        "imperva-interruption",
+        200,
+        Challenge,
+        Some("Imperva"),
+        include_str!("samples/imperva-interruption.html"),
+    ),
     ("aws-waf", 202, Challenge, Some("AWS WAF"), include_str!("samples/aws-waf.html")),
     ("cloudfront", 403, Block, Some("CloudFront"), include_str!("samples/cloudfront.html")),
     ("f5-rejected", 200, Block, Some("F5"), include_str!("samples/f5-rejected.html")),
@@ -72,7 +84,8 @@ fn a_wall_where_json_was_asked_for() {
 
 #[test]
 fn content_is_no_refusal_whatever_it_mentions() {
-    let prose = "The company was founded by three friends who wanted better chairs for everybody. ".repeat(60);
+    let prose =
+        "The company was founded by three friends who wanted better chairs for everybody. ".repeat(60);
     for (story, body) in [
         ("a shop behind a maker's script", format!(
             "<title>Oak chair</title><script src='/cdn-cgi/challenge-platform/scripts/jsd/main.js'></script>\

@@ -117,12 +117,30 @@ pub(super) const DENYING: &[&str] = &[
 ];
 
 /// Elements and scripts of captchas that any site may use.
-pub(super) const WIDGETS: &[&str] =
-    &["g-recaptcha", "h-captcha", "cf-turnstile", "hcaptcha.com/1/api.js", "captcha-image", "id=\"captcha", "frc-captcha", "geetest"];
+pub(super) const WIDGETS: &[&str] = &[
+    "g-recaptcha",
+    "h-captcha",
+    "cf-turnstile",
+    "hcaptcha.com/1/api.js",
+    "captcha-image",
+    "id=\"captcha",
+    "frc-captcha",
+    "geetest",
+];
 
 /// Words beside a captcha that stands in the way, and not in a form of contact.
-pub(super) const HUMAN: &[&str] =
-    &["robot", "human", "unusual", "automated", "captcha to continue", "security check", "bot", "mensch", "humain", "humano"];
+pub(super) const HUMAN: &[&str] = &[
+    "robot",
+    "human",
+    "unusual",
+    "automated",
+    "captcha to continue",
+    "security check",
+    "bot",
+    "mensch",
+    "humain",
+    "humano",
+];
 
 /// Titles and headings of pages that are not there.
 pub(super) const GONE: &[&str] = &[
@@ -202,8 +220,8 @@ pub(super) const GONE: &[&str] = &[
 
 /// Words of such titles that say nothing of their own: "Oops! Error 404: page not found".
 pub(super) const FILLING: &[&str] = &[
-    "404", "410", "error", "errors", "fehler", "erreur", "fout", "errore", "http", "status", "code", "oops", "ooops", "whoops",
-    "uh", "oh", "sorry", "403", "401", "429", "the", "a", "leider", "ups",
+    "404", "410", "error", "errors", "fehler", "erreur", "fout", "errore", "http", "status", "code", "oops",
+    "ooops", "whoops", "uh", "oh", "sorry", "403", "401", "429", "the", "a", "leider", "ups",
 ];
 
 /// Beginnings of titles and headings of login pages.
@@ -296,8 +314,26 @@ pub(super) const CONSENT: &[&str] = &[
 
 /// What is pressed there.
 pub(super) const AGREE: &[&str] = &[
-    "accept", "agree", "consent", "akzeptieren", "zustimmen", "einverstanden", "accepter", "j accepte", "aceptar", "aceitar",
-    "accetta", "accetto", "akkoord", "accepteren", "godk\u{e4}nn", "acceptera", "godta", "accepter alle", "zgadzam", "akceptuj",
+    "accept",
+    "agree",
+    "consent",
+    "akzeptieren",
+    "zustimmen",
+    "einverstanden",
+    "accepter",
+    "j accepte",
+    "aceptar",
+    "aceitar",
+    "accetta",
+    "accetto",
+    "akkoord",
+    "accepteren",
+    "godk\u{e4}nn",
+    "acceptera",
+    "godta",
+    "accepter alle",
+    "zgadzam",
+    "akceptuj",
 ];
 
 /// Letters, digits and single spaces.
@@ -317,19 +353,48 @@ pub(super) fn plain(text: &str) -> String {
 /// Does the path or its last part say that one logs in there?
 pub(super) fn is_login_address(url: &Url) -> bool {
     const PARTS: &[&str] = &[
-        "login", "log-in", "log_in", "signin", "sign-in", "sign_in", "logon", "authwall", "auth", "checkpoint", "sso", "connexion",
-        "anmelden", "inloggen", "accountlogin", "login.aspx", "login.php", "login.html", "login.jsp", "signin.html", "wp-login.php",
+        "login",
+        "log-in",
+        "log_in",
+        "signin",
+        "sign-in",
+        "sign_in",
+        "logon",
+        "authwall",
+        "auth",
+        "checkpoint",
+        "sso",
+        "connexion",
+        "anmelden",
+        "inloggen",
+        "accountlogin",
+        "login.aspx",
+        "login.php",
+        "login.html",
+        "login.jsp",
+        "signin.html",
+        "wp-login.php",
     ];
     let host = url.host_str().unwrap_or_default();
-    let of_host = ["login.", "signin.", "accounts.", "auth.", "sso.", "idp."].iter().any(|p| host.starts_with(p));
+    let of_host =
+        ["login.", "signin.", "accounts.", "auth.", "sso.", "idp."].iter().any(|p| host.starts_with(p));
     of_host || parts(url).any(|part| PARTS.contains(&part.as_str()))
 }
 
 /// Does the address say that consent is asked for there?
 pub(super) fn is_consent_address(url: &Url) -> bool {
     const PARTS: &[&str] = &[
-        "consent", "collectconsent", "cookie-consent", "cookieconsent", "privacygate", "privacy-gate", "privacy-wall", "cookiewall",
-        "cookie-wall", "consent-wall", "privacy-manager",
+        "consent",
+        "collectconsent",
+        "cookie-consent",
+        "cookieconsent",
+        "privacygate",
+        "privacy-gate",
+        "privacy-wall",
+        "cookiewall",
+        "cookie-wall",
+        "consent-wall",
+        "privacy-manager",
     ];
     let host = url.host_str().unwrap_or_default();
     let of_host = ["consent.", "guce.", "myprivacy.", "cmp-consent."].iter().any(|p| host.starts_with(p));

@@ -26,7 +26,8 @@ fn good_pages_are_let_through() {
             found.insert(id, format!("{refusal:?}"));
         }
     }
-    let strangers: Vec<_> = found.iter().filter(|(id, _)| TRULY.iter().all(|(true_id, _)| id != true_id)).collect();
+    let strangers: Vec<_> =
+        found.iter().filter(|(id, _)| TRULY.iter().all(|(true_id, _)| id != true_id)).collect();
     assert!(strangers.is_empty(), "taken for refusals: {strangers:#?}");
     assert!(TRULY.iter().all(|(id, _)| found.contains_key(*id)), "no longer told: {found:?}");
 }

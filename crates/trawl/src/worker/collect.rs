@@ -9,8 +9,8 @@ use extract::{Extraction, Scraper};
 use futures_util::FutureExt;
 use model::quality::Profile;
 use model::{
-    Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, Record, Segment, SnapshotState, Trail, Trigger,
-    Verdict, error_json, host_of, keep_within, limit, record_json, settle, verdict,
+    Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, Record, Segment, SnapshotState, Trail,
+    Trigger, Verdict, error_json, host_of, keep_within, limit, record_json, settle, verdict,
 };
 
 use std::panic::AssertUnwindSafe;

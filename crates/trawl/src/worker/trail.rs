@@ -46,8 +46,10 @@ mod tests {
     use extract::Follow;
 
     fn page(urls: &[&str]) -> Extraction {
-        let follow = |url: &str, found| Follow { url: url.parse().unwrap(), kind: "k".into(), begun: None, found };
-        let follow = urls.iter().map(|url| follow(url, true)).chain([follow("http://a/next", false)]).collect();
+        let follow =
+            |url: &str, found| Follow { url: url.parse().unwrap(), kind: "k".into(), begun: None, found };
+        let follow =
+            urls.iter().map(|url| follow(url, true)).chain([follow("http://a/next", false)]).collect();
         Extraction { follow, ..Extraction::default() }
     }
 
@@ -63,7 +65,10 @@ mod tests {
         assert!(seen(&input(first.trail.clone()), &page(&["http://a/1", "http://a/2"])).is_echo);
         assert!(!seen(&input(first.trail.clone()), &page(&["http://a/2", "http://a/1"])).is_echo);
         let alone = seen(&input(Trail::default()), &page(&["http://a/1"]));
-        assert!(!seen(&input(alone.trail), &page(&["http://a/1"])).is_echo, "one thing may be the same by chance");
+        assert!(
+            !seen(&input(alone.trail), &page(&["http://a/1"])).is_echo,
+            "one thing may be the same by chance"
+        );
     }
 
     #[test]
