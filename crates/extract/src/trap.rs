@@ -44,7 +44,7 @@ fn repeats(segments: &[&str]) -> bool {
 
 fn has_many_of_one(segments: &[&str], query: &str) -> bool {
     let is_word = |s: &&str| s.len() > 1 && !s.bytes().all(|b| b.is_ascii_digit());
-    let segments: Vec<&str> = segments.iter().copied().filter(|s| is_word(&s)).collect();
+    let segments: Vec<&str> = segments.iter().copied().filter(is_word).collect();
     let pairs: Vec<&str> = query.split('&').filter(|pair| pair.contains('=')).collect();
     most(segments) >= SAME || most(pairs) >= PAIRS
 }

@@ -67,10 +67,10 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             SETTINGS if flags & ACK == 0 => send(&mut stream, SETTINGS, ACK, 0, &[]).await?,
             PING if flags & ACK == 0 => send(&mut stream, PING, ACK, 0, &[0; 8]).await?,
             HEADERS => {
-                if !answer(&mut stream, fault, id, page).await? {
+                let goes_on = answer(&mut stream, fault, id, page).await?;
+                if !goes_on {
                     // The words must arrive before the connection ends.
-                    stream.shutdown().await?;
-                    return Ok(());
+                    return stream.shutdown().await;
                 }
             }
             GOAWAY => return Ok(()),

@@ -81,7 +81,8 @@ pub fn refusal(page: &Page, asked: Option<&Url>) -> Option<Refusal> {
         return None;
     }
     let is_html = media.is_empty() || media.contains("html") || media.contains("text/plain");
-    if !word::is_suspicious(body) && !(is_html && is_elsewhere(page, asked)) {
+    let may_be = word::is_suspicious(body) || (is_html && is_elsewhere(page, asked));
+    if !may_be {
         return None;
     }
     let source = html::decode(body, page.header("content-type")).to_ascii_lowercase();
