@@ -33,6 +33,18 @@ pub(crate) fn polite() -> Result<Verdict> {
     script(&tools::python()?, "polite.py", &[])
 }
 
+pub(crate) fn web_worse() -> Result<Verdict> {
+    script(&tools::python()?, "web_worse.py", &[])
+}
+
+pub(crate) fn guard() -> Result<Verdict> {
+    script(&tools::python()?, "guard.py", &[])
+}
+
+pub(crate) fn hosts() -> Result<Verdict> {
+    script(&tools::python()?, "hosts.py", &[])
+}
+
 pub(crate) fn deliveries() -> Result<Verdict> {
     script(&tools::python()?, "deliveries.py", &[])
 }

@@ -46,6 +46,21 @@ pub(crate) const ALL: &[Step] = &[
         check: clients::polite,
     },
     Step {
+        name: "web_worse",
+        what: "refusals dressed as pages, wrong TLS and HTTP/2, lists without end, great sitemaps",
+        check: clients::web_worse,
+    },
+    Step {
+        name: "guard",
+        what: "sixty ways to an address off limits, and a trap there",
+        check: clients::guard,
+    },
+    Step {
+        name: "hosts",
+        what: "a job over 200 hosts, ten of them dead and ten slow",
+        check: clients::hosts,
+    },
+    Step {
         name: "deliveries",
         what: "webhooks, chunks and notifications, over restarts",
         check: clients::deliveries,
@@ -92,6 +107,9 @@ const CLIENTS: &[&str] = &[
     "schemathesis",
     "web_bad",
     "polite",
+    "web_worse",
+    "guard",
+    "hosts",
     "deliveries",
     "reload",
     "quality",

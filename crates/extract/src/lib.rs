@@ -24,12 +24,15 @@ mod page;
 mod pagination;
 mod product;
 mod recipe;
+mod refusal;
+mod refused;
 mod said;
 mod schema;
 mod scraper;
 mod spec;
 mod structured;
 mod template;
+mod trap;
 pub mod value;
 mod walk;
 
@@ -45,6 +48,7 @@ pub use login::{Login, Secrets, Session, is_name as is_secret_name};
 pub use markdown::markdown;
 pub use pagination::{Pagination, pagination};
 pub use recipe::Recipe;
+pub use refusal::{Refusal, RefusalKind, refusal};
 pub use scraper::Scraper;
 pub use spec::{DoorSpec, FieldSpec, InputSpec, InputType};
 
@@ -97,6 +101,8 @@ pub struct Extraction {
     pub follow: Vec<Follow>,
     /// The page is of no use: becomes the input's error row.
     pub problem: Option<model::Failure>,
+    /// The first page that it leads to beyond a bound: told, not followed.
+    pub beyond: Option<(Follow, model::TrailEnd)>,
     /// Values that did not fit their type and such.
     pub warnings: Vec<String>,
 }

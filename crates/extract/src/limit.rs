@@ -42,3 +42,9 @@ pub const FEED_BYTES: u64 = 50 << 20;
 pub const FEED_ENTRIES: usize = 50_000;
 /// Bytes of one value of an entry.
 pub const FEED_VALUE_BYTES: usize = 64 << 10;
+/// Bytes of a page that are looked at to tell a refusal: walls are small, and one with a style sheet in it is not large.
+pub const REFUSAL_BYTES: usize = 256 << 10;
+/// Bytes of a page that gave a record without anything that it must have, above which it is no wall.
+pub const REFUSAL_PAGE_BYTES: usize = 128 << 10;
+/// Hints of one scraper file on what its site's refusals look like.
+pub const REFUSAL_HINTS: usize = 100;

@@ -151,6 +151,10 @@ impl Scraper {
         Some(text.trim().to_ascii_lowercase())
     }
 
+    pub(crate) fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
     fn door(&self, door: &Door) -> Option<(&DoorPlan, &DoorSpec)> {
         let method = match door {
             Door::Collect => None,
@@ -233,7 +237,10 @@ impl Scraper {
         let mut out = Extraction::default();
         let Some(whole) = reader.whole() else {
             let what = if kind.format == Format::Feed { "a sitemap or feed" } else { "JSON" };
-            return failed(Failure::new(FailureCode::ParseError, format!("The answer is not {what}")));
+            let refused = self.disbelieved((door, input), kind, &parts, &out);
+            return failed(refused.unwrap_or_else(|| {
+                Failure::new(FailureCode::ParseError, format!("The answer is not {what}"))
+            }));
         };
         match &kind.yields {
             Yield::Nothing => {}
@@ -262,12 +269,16 @@ impl Scraper {
             }
         }
         if out.problem.is_none() {
-            out.follow = walk::links(&reader, kind, &self.spec, whole, input.depth);
-            let gave = !out.records.is_empty() || !out.follow.is_empty();
-            out.follow.extend(walk::next(&reader, kind, whole, input.depth, gave));
+            let mut walk = walk::links(&reader, kind, &self.spec, whole, input.depth);
+            let gave = !out.records.is_empty() || !walk.follow.is_empty();
+            walk::further(&reader, kind, whole, input.depth, gave, &mut walk);
+            (out.follow, out.beyond) = (walk.follow, walk.beyond);
         }
         let (warnings, tried) = reader.into_warnings();
         out.warnings = warnings;
+        if let Some(refused) = self.disbelieved((door, input), kind, &parts, &out) {
+            out = Extraction { problem: Some(refused), warnings: out.warnings, ..Extraction::default() };
+        }
         (out, tried)
     }
 

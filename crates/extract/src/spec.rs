@@ -5,6 +5,7 @@
 use crate::jsonpath::JsonPath;
 use crate::login::secret::SecretText;
 use crate::login::{Login, Session};
+use crate::refused::Hint;
 use crate::template::Template;
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -31,6 +32,10 @@ pub(crate) struct Spec {
     pub(crate) door_specs: Vec<DoorSpec>,
     pub(crate) pages: Vec<PageKind>,
     pub(crate) fields: Vec<FieldSpec>,
+    /// What a refusal of the site looks like, by the file.
+    pub(crate) hints: Vec<Hint>,
+    /// Are pages looked at for refusals in general?
+    pub(crate) refusals: bool,
     /// Scripts that JSON is read from, each with a number below this.
     pub(crate) scripts: usize,
 }

@@ -1,14 +1,32 @@
 //! Where a page leads: links into other page kinds, and the next page of a list.
 //!
+//! What is beyond a bound is told, once for a page: [`Walk::beyond`].
+//!
 //! Invariants: at most [`limit::FOLLOWS_PER_PAGE`] links, each place once; listing pages end at `max_pages`.
 
 use crate::page::{Reader, Scope};
 use crate::spec::{Next, PageKind, Source, Spec};
+use crate::trap::is_trap;
 use crate::value::url as address;
 use crate::{Follow, limit};
+use model::TrailEnd;
 use serde_json::Value;
 use std::collections::HashSet;
 use url::Url;
+
+/// Where a page leads.
+#[derive(Default)]
+pub(crate) struct Walk {
+    pub(crate) follow: Vec<Follow>,
+    /// The first page that is beyond a bound.
+    pub(crate) beyond: Option<(Follow, TrailEnd)>,
+}
+
+impl Walk {
+    fn end(&mut self, follow: Follow, why: TrailEnd) {
+        self.beyond.get_or_insert((follow, why));
+    }
+}
 
 /// The links of a page, in the order of the file's rules and the page.
 pub(crate) fn links<'p>(
@@ -17,12 +35,13 @@ pub(crate) fn links<'p>(
     spec: &Spec,
     whole: Scope<'p>,
     depth: u32,
-) -> Vec<Follow> {
+) -> Walk {
     let mut seen: HashSet<(Url, usize)> = HashSet::new();
-    let mut out = Vec::new();
+    let mut out = Walk::default();
     for rule in &kind.follow {
         let Some(to) = spec.pages.get(rule.to) else { continue };
-        if !rule.found && depth + 1 >= kind.max_pages {
+        // What is found on the last page of a list is collected; pages found by pages by pages are a list, too.
+        if depth.saturating_add(u32::from(!rule.found)) >= kind.max_pages {
             continue;
         }
         let scopes = match &rule.each {
@@ -31,13 +50,19 @@ pub(crate) fn links<'p>(
         };
         for scope in scopes {
             for url in reader.addresses(&rule.link, scope, rule.each.is_none()) {
-                if out.len() >= limit::FOLLOWS_PER_PAGE {
+                if out.follow.len() >= limit::FOLLOWS_PER_PAGE {
                     reader.warn(|| format!("more than {} links on one page", limit::FOLLOWS_PER_PAGE));
                     return out;
                 }
-                if seen.insert((url.clone(), rule.to)) {
-                    let begun = reader.beginning(&rule.begin, scope);
-                    out.push(Follow { url, kind: to.name.clone(), begun, found: rule.found });
+                if !seen.insert((url.clone(), rule.to)) {
+                    continue;
+                }
+                let mut follow = Follow { url, kind: to.name.clone(), begun: None, found: rule.found };
+                if is_trap(&follow.url) {
+                    out.end(follow, TrailEnd::Address);
+                } else {
+                    follow.begun = reader.beginning(&rule.begin, scope);
+                    out.follow.push(follow);
                 }
             }
         }
@@ -45,8 +70,29 @@ pub(crate) fn links<'p>(
     out
 }
 
-/// The next page of a list. `gave` is whether this page had anything: a counter does not run past the last page.
-pub(crate) fn next<'p>(
+/// The next page of a list, added to where the page leads. `gave` is whether this page had anything: a counter does not run past the last page.
+pub(crate) fn further<'p>(
+    reader: &Reader<'p>,
+    kind: &PageKind,
+    whole: Scope<'p>,
+    depth: u32,
+    gave: bool,
+    walk: &mut Walk,
+) {
+    let Some(follow) = next(reader, kind, whole, depth, gave) else { return };
+    if depth.saturating_add(1) >= kind.max_pages {
+        // A page that gave nothing would have been the last anyhow.
+        if gave && kind.max_pages > 1 {
+            walk.end(follow, TrailEnd::Pages);
+        }
+    } else if is_trap(&follow.url) {
+        walk.end(follow, TrailEnd::Address);
+    } else {
+        walk.follow.push(follow);
+    }
+}
+
+fn next<'p>(
     reader: &Reader<'p>,
     kind: &PageKind,
     whole: Scope<'p>,
@@ -55,9 +101,6 @@ pub(crate) fn next<'p>(
 ) -> Option<Follow> {
     let rule = kind.next.as_ref()?;
     let here = &reader.parts.page.url;
-    if depth.saturating_add(1) >= kind.max_pages {
-        return None;
-    }
     let url = match rule {
         Next::Link(sources) => reader.addresses(sources, whole, false).into_iter().next()?,
         Next::Count { parameter, start, step } => {

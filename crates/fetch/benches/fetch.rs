@@ -1,5 +1,11 @@
 //! What a page costs: requests per second and CPU time per page, against an origin on threads of its own that writes
-//! the same bytes over and over. `cargo bench -p fetch [-- SECONDS]`.
+//! the same bytes over and over; hyper alone, and `wrk` where it is installed, on the same origin; and the memory of open
+//! connections. `cargo bench -p fetch [-- SECONDS]`; `cargo xtask bench fetch` holds the figures against their bars.
+
+#[path = "parts/bare.rs"]
+mod bare;
+#[path = "parts/slow.rs"]
+mod slow;
 
 use fetch::{Fetcher, HttpFetcher, Settings};
 use flate2::Compression;
@@ -79,18 +85,29 @@ fn answer(headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("fetch").enable_all().build()
+}
+
+/// Pages per second of processor time of the fetching thread.
+fn per_core(name: &str, at_once: usize, pages: u64, wall: Duration, spent: Duration) -> f64 {
+    let pages = pages.max(1);
+    let per_second = u128::from(pages) * 1_000 / wall.as_millis().max(1);
+    let micros = spent.as_micros() / u128::from(pages);
+    println!("{name:<24} {at_once:>3} at once {per_second:>7} pages/s {micros:>5} µs of CPU per page");
+    #[expect(clippy::cast_precision_loss, reason = "counts of pages are small")]
+    let pages = pages as f64;
+    // Without /proc there is no processor time: the wall's, then.
+    pages / (if spent.is_zero() { wall } else { spent }).as_secs_f64()
+}
+
 fn run(
     name: &str,
-    answer: Vec<u8>,
+    addr: SocketAddr,
     at_once: usize,
     time: Duration,
-) -> Result<(), Box<dyn std::error::Error>> {
-    let addr = origin(answer)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("fetch")
-        .enable_all()
-        .build()?;
+) -> Result<f64, Box<dyn std::error::Error>> {
+    let runtime = runtime()?;
     let fetcher = HttpFetcher::new(Settings {
         allow_networks: vec!["127.0.0.0/8".into()],
         host_concurrency: u32::try_from(at_once)?,
@@ -117,11 +134,34 @@ fn run(
         runtime.block_on(task)?.map_err(|error| error.to_string())?;
     }
     let spent = cpu("fetch").saturating_sub(cpu_before);
-    let pages = pages.load(Ordering::Relaxed).max(1);
-    let per_second = u128::from(pages) * 1_000 / began.elapsed().as_millis().max(1);
-    let micros = spent.as_micros() / u128::from(pages);
-    println!("{name:<24} {at_once:>3} at once {per_second:>7} pages/s {micros:>5} µs of CPU per page");
-    Ok(())
+    Ok(per_core(name, at_once, pages.load(Ordering::Relaxed), began.elapsed(), spent))
+}
+
+fn floor(
+    name: &str,
+    addr: SocketAddr,
+    at_once: usize,
+    time: Duration,
+) -> Result<f64, Box<dyn std::error::Error>> {
+    let runtime = runtime()?;
+    let (cpu_before, began) = (cpu("fetch"), Instant::now());
+    let pages = bare::pages(&runtime, addr, at_once, time).map_err(|error| error.to_string())?;
+    let spent = cpu("fetch").saturating_sub(cpu_before);
+    Ok(per_core(name, at_once, pages, began.elapsed(), spent))
+}
+
+/// Another's client on the same origin, where it is installed.
+fn wrk(addr: SocketAddr, at_once: usize, time: Duration) {
+    let seconds = time.as_secs().max(1);
+    let words =
+        ["-t1".to_owned(), format!("-c{at_once}"), format!("-d{seconds}s"), format!("http://{addr}/page")];
+    let Ok(told) = std::process::Command::new("wrk").args(words).output() else {
+        println!("wrk                      is not installed");
+        return;
+    };
+    let told = String::from_utf8_lossy(&told.stdout);
+    let rate = told.lines().find_map(|line| line.trim().strip_prefix("Requests/sec:")).unwrap_or("?").trim();
+    println!("{:<24} {at_once:>3} at once {rate:>7} pages/s", "46 KB plain, wrk");
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -131,10 +171,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let page = html(46_000);
     let packed = gz(&page)?;
     println!("page: {} bytes, {} gzipped", page.len(), packed.len());
+    let small = origin(answer("", &page[..64]))?;
+    let plain = origin(answer("", &page))?;
+    let gzip = origin(answer("Content-Encoding: gzip\r\n", &packed))?;
     for at_once in [1, 8, 32] {
-        run("64 bytes", answer("", &page[..64]), at_once, time)?;
-        run("46 KB plain", answer("", &page), at_once, time)?;
-        run("46 KB gzip", answer("Content-Encoding: gzip\r\n", &packed), at_once, time)?;
+        run("64 bytes", small, at_once, time)?;
+        run("46 KB plain", plain, at_once, time)?;
+        run("46 KB gzip", gzip, at_once, time)?;
     }
+    floor("64 bytes, hyper alone", small, 32, time)?;
+    let floor = floor("46 KB, hyper alone", plain, 32, time)?;
+    let ours = run("46 KB plain", plain, 32, time)?;
+    wrk(plain, 32, time);
+    println!("pages per core against hyper alone: {:.2}", ours / floor);
+    println!("MiB for 1000 slow connections: {:.1}", slow::mib()?);
     Ok(())
 }

@@ -48,6 +48,14 @@ fn every_trick_is_seen_through() {
         ("http://\u{ff11}27.0.0.1/", Loopback),
         ("http://①②⑦.⓪.⓪.①/", Loopback),
         ("http://127。0。0。1/", Loopback),
+        ("http://127．0．0．1/", Loopback),
+        ("http://127｡0｡0｡1/", Loopback),
+        ("http://%6cocalhost/", Loopback),
+        ("http://user:pass@localhost/", Loopback),
+        ("http://0x7f.0.1/", Loopback),
+        ("http://[0:0:0:0:0:ffff:7f00:1]/", Loopback),
+        ("http://[2001:0:0808:0808::80ff:fffe]/", Loopback),
+        ("http://[2a00::5efe:127.0.0.1]/", Loopback),
         ("http://localhost/", Loopback),
         ("http://LOCALHOST/", Loopback),
         ("http://localhost./", Loopback),
@@ -145,6 +153,15 @@ fn every_trick_is_seen_through() {
         ("http://[::8.8.8.8]/", Reserved),
     ] {
         assert_eq!(zone_of(url), Some(zone), "{url}");
+    }
+}
+
+#[test]
+fn zones_are_no_part_of_a_host() {
+    for url in
+        ["http://[fe80::1%25eth0]/", "http://[fe80::1%eth0]/", "http://[::1%25lo]/", "http://[::1%lo]:80/"]
+    {
+        assert!(Url::parse(url).is_err(), "{url}");
     }
 }
 

@@ -41,6 +41,10 @@ codes! {
     RobotsDisallowed = "robots_disallowed", "The site's robots.txt disallows this page";
     /// The page that came is a refusal dressed as a page.
     DetectBlock = "detect_block", "The page is a block page";
+    /// The page that came asks for a login first.
+    LoginRequired = "login_required", "The page asks for a login";
+    /// The page that came asks for consent first, and shows nothing else.
+    ConsentWall = "consent_wall", "The page asks for consent before it shows anything";
     /// No answer within the time allowed.
     Timeout = "timeout", "The page did not answer in time";
     /// The page could not be had: connection, protocol, 5xx, size.

@@ -1,5 +1,6 @@
 //! One row to collect.
 
+use crate::Trail;
 use serde::{Deserialize, Serialize};
 
 /// One row to collect: a row of the caller, or one found by discovery.
@@ -32,11 +33,14 @@ pub struct Input {
     #[serde(rename = "f", default, skip_serializing_if = "is_zero")]
     pub failures: u32,
     /// How often it was put back for a fault that was not the site's.
-    #[serde(rename = "t", default, skip_serializing_if = "is_zero")]
+    #[serde(rename = "p", default, skip_serializing_if = "is_zero")]
     pub detours: u32,
     /// True for what was found to be collected (counts as found); false for the caller's rows and listing pages.
     #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
     pub found: bool,
+    /// What the listing pages before it were like.
+    #[serde(rename = "t", default, skip_serializing_if = "Trail::is_new")]
+    pub trail: Trail,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
@@ -58,6 +62,7 @@ impl Input {
             failures: 0,
             detours: 0,
             found: false,
+            trail: Trail::default(),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! The serde form of these types is what `store` keeps, so a field is only ever added, with a default.
 #![warn(missing_docs)]
 
+mod canonical;
 mod delivery;
 mod failure;
 mod id;
@@ -20,8 +21,10 @@ mod retry;
 mod segment;
 mod snapshot;
 mod time;
+mod trail;
 mod trigger;
 
+pub use canonical::*;
 pub use delivery::*;
 pub use failure::*;
 pub use id::*;
@@ -34,4 +37,5 @@ pub use retry::*;
 pub use segment::*;
 pub use snapshot::*;
 pub use time::*;
+pub use trail::*;
 pub use trigger::*;

@@ -29,3 +29,6 @@ pub const LIST_ROWS_MAX: u64 = 5_000;
 pub const MESSAGE_CHARS: usize = 500;
 /// Listing pages followed from one input, so that an endless "next" link ends (settable per scraper, below this).
 pub const LISTING_PAGES_MAX: u32 = 10_000;
+/// Listing pages in a row that bring nothing new to a run before their trail ends: a calendar may have a few empty
+/// months, an endless one has nothing else.
+pub const BARREN_PAGES: u32 = 20;

@@ -12,22 +12,33 @@
 //! /robots.txt under the names robots-{variant}.…                               see `polite`
 //! /login  /logout  /account  /account/{id}                                     for members only (`ada`, `brief`)
 //! /bad/…                                                                       misbehaviours, listed at /bad/
+//! /wall/…                                                                      refusals dressed as pages, listed at /wall/
+//! /trap/{calendar|same|session|deeper}                                         lists and addresses without end
+//! /maps/{files}/{entries}/index.xml                                            sitemaps of any size
+//! /quota/{n}/{ms}/{id}  /quota/silent/{n}/{ms}/{id}                            429 beyond n requests in so many milliseconds
+//! /cookie/needed/{id}                                                          a page for those who keep cookies
 //! ```
 
 mod bad;
 mod bomb;
 mod charset;
+mod h2;
 mod http;
+mod lure;
 mod member;
 mod polite;
+mod quota;
 mod receiver;
 mod route;
 mod runner;
 mod server;
 pub mod shop;
 mod stats;
+mod tls;
 mod trick;
+mod wall;
 
 pub use receiver::{Received, Receiver, Reply};
 pub use server::{File, Site, SiteOptions};
 pub use stats::{Hit, HostStats, Stats};
+pub use tls::TLS_NAME;

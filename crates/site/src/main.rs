@@ -7,7 +7,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 A small web on loopback: a shop whose truth is known, and misbehaviours under /bad/.
 
-usage: site [--port N] [--pages N] [--hosts N] [--gzip] [--delay-ms N] [--on-demand]
+usage: site [--port N] [--pages N] [--hosts N] [--gzip] [--delay-ms N] [--on-demand] [--tls FILE]
        site --truth N      the records to find on the first N products, one JSON object per line
        site --dump ID      the page of a product
 
@@ -17,12 +17,14 @@ usage: site [--port N] [--pages N] [--hosts N] [--gzip] [--delay-ms N] [--on-dem
   --gzip         sends gzip to clients that accept it
   --delay-ms N   waits before each answer (0)
   --on-demand    makes pages when asked for, instead of all of them before it starts
+  --tls FILE     opens doors with TLS too, right and wrong ones, and writes their authority's certificate to FILE;
+                 it says `NAME on https://127.0.0.1:PORT` of each on standard error
 
 It says `listening on http://127.0.0.1:PORT` on standard error when it is ready.
 ";
 
 enum Task {
-    Serve(SiteOptions),
+    Serve(SiteOptions, Option<String>),
     Truth(u64),
     Dump(u64, u64),
     Help,
@@ -45,12 +47,17 @@ fn main() -> ExitCode {
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Task, String> {
     let mut options =
         SiteOptions { port: 8900, pages: 20_000, prebuilt: true, log: 0, ..SiteOptions::default() };
-    let (mut truth, mut dump) = (None, None);
+    let (mut truth, mut dump, mut authority) = (None, None, None);
     while let Some(arg) = args.next() {
         let (name, mut inline) = match arg.split_once('=') {
             Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
             None => (arg, None),
         };
+        if name == "--tls" {
+            authority = Some(inline.take().or_else(|| args.next()).ok_or("--tls wants a file")?);
+            options.tls = true;
+            continue;
+        }
         let mut number = |max: u64| {
             let text = inline.take().or_else(|| args.next()).ok_or(format!("{name} wants a number"))?;
             text.parse().ok().filter(|n| *n <= max).ok_or(format!("{name}: not a number up to {max}: {text}"))
@@ -71,7 +78,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Task, String> {
     Ok(match (truth, dump) {
         (Some(n), _) => Task::Truth(n),
         (None, Some(id)) => Task::Dump(id, options.pages),
-        (None, None) => Task::Serve(options),
+        (None, None) => Task::Serve(options, authority),
     })
 }
 
@@ -87,8 +94,14 @@ fn run(task: Task) -> io::Result<()> {
                 writeln!(out, "{truth}")?;
             }
         }
-        Task::Serve(options) => {
+        Task::Serve(options, authority) => {
             let site = Site::start(options)?;
+            if let Some(file) = authority {
+                std::fs::write(file, site.authority())?;
+            }
+            for (name, address) in site.tls() {
+                eprintln!("{name} on https://{address}");
+            }
             eprintln!("listening on {}", site.base_url());
             site.run();
         }

@@ -37,6 +37,8 @@ pub(crate) fn robots(host: &str) -> Option<Answer> {
         "delay" => text("User-agent: *\nCrawl-delay: 0.5\n"),
         "moved" => to("/robots/rules"),
         "lost" => to("/robots.txt"),
+        "inside" => to("http://169.254.169.254/robots.txt"),
+        "drop" => return Some(Answer::Trick(Trick::Drop)),
         "huge" => text(&format!("{}User-agent: *\nDisallow: /\n", "# nothing\n".repeat(52_000))),
         "html" => text("<!DOCTYPE html><html><body><h1>Welcome</h1></body></html>"),
         _ => return None,

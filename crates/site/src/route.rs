@@ -5,10 +5,12 @@ use crate::charset;
 use crate::http::{HTML, Head, JSON, TEXT, ok, response};
 use crate::member::Members;
 use crate::polite::{self, Limits};
+use crate::quota::{self, Quota};
 use crate::server::{File, SiteOptions};
 use crate::shop;
 use crate::stats::Ledger;
 use crate::trick::Trick;
+use crate::{lure, wall};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -51,6 +53,7 @@ pub(crate) struct World {
     pub(crate) pages: u64,
     pub(crate) delay: Duration,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) quota: Quota,
     gzip: bool,
     /// Pages built in advance, by id; empty if they are made when asked for.
     ready: Vec<Ready>,
@@ -67,6 +70,7 @@ impl World {
             pages: options.pages,
             delay: Duration::from_millis(options.delay_ms),
             ledger: Arc::new(Ledger::new(options.log)),
+            quota: Quota::default(),
             gzip: options.gzip,
             ready: Vec::new(),
             files: RwLock::default(),
@@ -142,7 +146,14 @@ impl World {
                 Err(refusal) => Some(refusal),
             }),
             ("bad", rest) => return bad::answer(self, rest, request),
-            ("p", id) => id.parse().ok().and_then(|id| self.product(id, request)),
+            ("wall", rest) => return Ok(wall::answer(rest, request)),
+            ("trap", rest) => return Ok(lure::trap(self, rest, request)),
+            ("maps", rest) => return lure::maps(rest, &base(request)),
+            ("quota", rest) => return Ok(quota::answer(self, rest, request)),
+            // A session in the path is nothing to a product.
+            ("p", id) => {
+                id.split(';').next().and_then(|id| id.parse().ok()).and_then(|id| self.product(id, request))
+            }
             ("c", category) => category.parse().ok().and_then(|category| {
                 let page = page_number(request)?;
                 Some(ok(HTML, shop::category(category, page, self.pages)?))
@@ -159,6 +170,7 @@ impl World {
             ("stats", "") => Some(ok(JSON, self.stats())),
             ("echo", "") => Some(ok(JSON, echo(request))),
             ("cookie", "") => Some(cookie(request)),
+            ("cookie", rest) => self.for_cookies(rest, request),
             ("etag", id) => id.parse().ok().and_then(|id| self.etag(id, request)),
             ("json", "list") => page_number(request).map(|page| ok(JSON, self.json_list(page).to_string())),
             ("json", id) => id.parse().ok().and_then(|id| Some(ok(JSON, self.truth(id)?.to_string()))),
@@ -226,6 +238,16 @@ impl World {
         })
     }
 
+    /// `needed/{id}`: a product for those who bring back the cookie; the others are given it and sent there again.
+    fn for_cookies(&self, rest: &str, request: &Head) -> Option<Bytes> {
+        let page = self.product(rest.strip_prefix("needed/")?.parse().ok()?, request)?;
+        if request.header("cookie").is_some_and(|cookies| cookies.split("; ").any(|c| c == "pass=1")) {
+            return Some(page);
+        }
+        let headers = [("Location", request.target()), ("Set-Cookie", "pass=1; Path=/; HttpOnly")];
+        Some(response(302, &headers, b""))
+    }
+
     fn stats(&self) -> String {
         let stats = self.ledger.stats();
         let hosts: Map<String, Value> = stats
@@ -234,7 +256,7 @@ impl World {
             .map(|(name, host)| {
                 let gap = host.shortest_gap.map(|gap| gap.as_secs_f64() * 1e3);
                 let value = json!({"requests": host.requests, "open": host.open,
-                    "max_concurrent": host.max_concurrent, "shortest_gap_ms": gap});
+                    "max_concurrent": host.max_concurrent, "shortest_gap_ms": gap, "span_ms": host.span.as_secs_f64() * 1e3});
                 (name.clone(), value)
             })
             .collect();

@@ -4,6 +4,7 @@ use crate::http::{Connection, without_body};
 use crate::route::{Answer, World};
 use crate::runner::Runner;
 use crate::stats::Stats;
+use crate::tls::Doors;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,11 +31,22 @@ pub struct SiteOptions {
     pub prebuilt: bool,
     /// Requests kept in [`Stats::log`].
     pub log: usize,
+    /// Opens doors with TLS, each on a port of its own ([`Site::tls`]).
+    pub tls: bool,
 }
 
 impl Default for SiteOptions {
     fn default() -> Self {
-        Self { port: 0, hosts: 1, pages: 1_000, gzip: false, delay_ms: 0, prebuilt: false, log: 10_000 }
+        Self {
+            port: 0,
+            hosts: 1,
+            pages: 1_000,
+            gzip: false,
+            delay_ms: 0,
+            prebuilt: false,
+            log: 10_000,
+            tls: false,
+        }
     }
 }
 
@@ -60,6 +72,7 @@ impl File {
 pub struct Site {
     runner: Runner,
     world: Arc<World>,
+    doors: Option<Doors>,
 }
 
 impl Site {
@@ -73,7 +86,8 @@ impl Site {
         let runner = Runner::start("site", options.hosts, options.port, move |stream| {
             serve(handler.clone(), Connection::new(stream))
         })?;
-        Ok(Self { runner, world })
+        let doors = options.tls.then(|| Doors::open(&world)).transpose()?;
+        Ok(Self { runner, world, doors })
     }
 
     /// Its first address.
@@ -94,6 +108,16 @@ impl Site {
     /// The URL of a path, which begins with a slash.
     pub fn url(&self, path: &str) -> String {
         self.base_url() + path
+    }
+
+    /// Name and address of each door with TLS.
+    pub fn tls(&self) -> Vec<(&'static str, SocketAddr)> {
+        self.doors.iter().flat_map(Doors::addresses).collect()
+    }
+
+    /// The certificate of the authority that the good doors' certificates are of, PEM; empty without TLS.
+    pub fn authority(&self) -> &str {
+        self.doors.as_ref().map_or("", |doors| &doors.authority)
     }
 
     /// What it saw so far.

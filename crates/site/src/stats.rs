@@ -54,6 +54,9 @@ pub struct HostStats {
     pub max_concurrent: u64,
     /// The shortest time between the starts of two requests.
     pub shortest_gap: Option<Duration>,
+    /// Time from the first request to the last.
+    pub span: Duration,
+    first: Option<Instant>,
     last: Option<Instant>,
 }
 
@@ -121,6 +124,7 @@ impl Ledger {
         entry.requests += 1;
         entry.open += 1;
         entry.max_concurrent = entry.max_concurrent.max(entry.open);
+        entry.span = at.saturating_duration_since(*entry.first.get_or_insert(at));
         if let Some(last) = entry.last.replace(at) {
             let gap = at.saturating_duration_since(last);
             entry.shortest_gap = Some(entry.shortest_gap.map_or(gap, |shortest| shortest.min(gap)));

@@ -7,6 +7,7 @@ mod collect;
 mod download;
 mod durable;
 mod extract;
+mod fetch;
 mod hosts;
 mod http;
 mod process;
@@ -25,12 +26,13 @@ pub(super) fn figure(name: &str, value: &str, bar: &str, holds: bool) {
 /// Runs the benchmarks named, or all.
 pub(super) fn run(names: &[String]) -> Result<()> {
     process::build()?;
-    let all: [(&str, Bench); 8] = [
+    let all: [(&str, Bench); 9] = [
         ("small", small::run),
         ("collect", collect::run),
         ("durable", durable::run),
         ("extract", extract::run),
         ("hosts", hosts::run),
+        ("fetch", fetch::run),
         ("trigger", trigger::run),
         ("download", download::run),
         ("sync", small::sync),

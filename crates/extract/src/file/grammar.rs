@@ -4,6 +4,7 @@
 //! keys with those that the reader asks for. Draft 7, which every editor's TOML plugin understands.
 
 use crate::login::STEPS_MAX;
+use crate::refused::Hint;
 use crate::spec::{
     ArticleProperty, Content, InputType, ListingProperty, PageProperty, ProductProperty, RecipeProperty,
     Scalar,
@@ -27,6 +28,13 @@ pub fn json_schema() -> Value {
             ("min_inputs", whole("Fewest inputs of a trigger.", 1, 1_000_000)),
             ("fetch", reference("fetch")),
             ("login", reference("login")),
+            (
+                "refusals",
+                boolean(
+                    "Pages are looked at for block pages, captchas, login and consent walls; true unless said.",
+                ),
+            ),
+            ("refused", one_or_many("refused", "What a refusal of this site looks like.")),
             ("doors", named("The ways in: `collect_by_url`, `discover_by_<method>`.", "door")),
             ("pages", named("The kinds of page.", "page")),
             ("fields", named("The fields of a record, in the order of its columns.", "field")),
@@ -41,6 +49,7 @@ pub fn json_schema() -> Value {
         ("login", login()),
         ("step", step()),
         ("signs", signs()),
+        ("refused", refused()),
         ("door", door()),
         ("input", input()),
         ("page", page()),
@@ -142,6 +151,28 @@ fn signs() -> Value {
         ],
         &[],
     )
+}
+
+fn refused() -> Value {
+    let mut refused = object(
+        "A page with all of this is a refusal, whatever its status.",
+        &[
+            ("css", text("A selector of an element that only refused pages have.")),
+            ("text", text("A text that only refused pages show; letters' case does not matter.")),
+            (
+                "code",
+                word(
+                    "What the input comes to; blocked unless said.",
+                    Hint::CODES.iter().map(|(word, _)| *word),
+                ),
+            ),
+        ],
+        &[],
+    );
+    if let Some(refused) = refused.as_object_mut() {
+        refused.insert("anyOf".into(), json!([{ "required": ["css"] }, { "required": ["text"] }]));
+    }
+    refused
 }
 
 fn door() -> Value {
@@ -390,6 +421,9 @@ mod tests {
         [login]
         zzzzzzzzz = 1
         steps = [{ get = "https://a.example/", zzzzzzzzz = 1, expect = { status = 200, zzzzzzzzz = 1 } }]
+        [refused]
+        css = "a"
+        zzzzzzzzz = 1
         [doors.collect_by_url]
         start = "page"
         zzzzzzzzz = 1
@@ -439,6 +473,7 @@ mod tests {
             ("login", "`[login]`"),
             ("step", "a step of the login"),
             ("signs", "`expect`"),
+            ("refused", "`refused`"),
             ("door", "the door"),
             ("input", "the input"),
             ("page", "the page kind"),

@@ -8,6 +8,7 @@ mod grammar;
 mod identity;
 mod page;
 mod reader;
+mod refused;
 mod source;
 
 use crate::login::Session;
@@ -87,6 +88,8 @@ fn whole(file: &Table<'_>) -> Option<Spec> {
     let pages = page::pages(file, &schema);
     let names: Vec<&str> = pages.iter().map(|p| p.name.as_str()).collect();
     let (doors, door_specs) = door::doors(file, &names);
+    let hints = refused::hints(file);
+    let refusals = file.boolean("refusals").unwrap_or(true);
     let fields = schema.specs;
     file.finish();
     Some(Spec {
@@ -106,6 +109,8 @@ fn whole(file: &Table<'_>) -> Option<Spec> {
         door_specs,
         pages,
         fields,
+        hints,
+        refusals,
         scripts: errors.scripts(),
     })
 }

@@ -71,6 +71,11 @@ impl<'p> Parts<'p> {
         })
     }
 
+    /// The whole tree.
+    pub(crate) fn document(&self) -> &Document {
+        self.doc()
+    }
+
     /// What the head is read from.
     fn brief_doc(&self) -> &Document {
         if self.view != View::Brief || self.format != Format::Html {

@@ -8,6 +8,7 @@ mod feeds;
 mod folder;
 mod jsonpath;
 mod login;
+mod refusals;
 #[path = "../../../html/tests/saved/mod.rs"]
 mod saved;
 mod shipped;

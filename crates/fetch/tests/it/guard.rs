@@ -141,3 +141,39 @@ async fn a_name_that_does_not_exist_is_no_trouble_that_passes() {
     let error = fetch(&fetcher, get("http://nobody.test/")).await.expect_err("nobody");
     assert_eq!((error.kind, error.trouble()), (NoSuchHost, None));
 }
+
+/// What literals cannot tell: every answer of every question is vetted, also in the middle of a redirect.
+#[tokio::test]
+async fn no_answer_of_a_name_is_trusted_because_of_an_earlier_one() {
+    let secret = Origin::always(ok("secret")).await;
+    let port = secret.addr.port();
+    let origin = Origin::start(move |seen| {
+        let to = format!("http://{}.test:{port}/", seen.path().trim_start_matches('/'));
+        vec![Act::Send(answer("302 Found", &[("Location", &to), ("Connection", "close")], ""))]
+    })
+    .await;
+    for (name, answers) in [
+        ("loopback", &[&["127.0.0.2"] as &[&str]] as &[&[&str]]),
+        ("two", &[&["8.8.8.8", "127.0.0.2"]]),
+        ("last", &[&["8.8.8.8", "1.1.1.1", "9.9.9.9", "10.0.0.1"]]),
+        ("mapped", &[&["::ffff:127.0.0.1"]]),
+        ("compatible", &[&["::127.0.0.1"]]),
+        ("nat64", &[&["64:ff9b::7f00:1"]]),
+        ("sixtofour", &[&["2002:7f00:1::1"]]),
+        ("teredo", &[&["2001:0:7f00:1::"]]),
+        ("unspecified", &[&["0.0.0.0"]]),
+        ("six", &[&["::1"]]),
+        ("metadata", &[&["169.254.169.254"]]),
+        ("wire", &[&["168.63.129.16"]]),
+        ("local", &[&["fe80::1"]]),
+        ("both", &[&["2606:4700:4700::1111", "fd00:ec2::254"]]),
+    ] {
+        let host = format!("{name}.test");
+        let fetcher = with(only(&origin), &[(host.as_str(), answers)]);
+        for url in [format!("http://{host}:{port}/"), origin.url(&format!("/{name}"))] {
+            let error = fetch(&fetcher, get(&url)).await.expect_err(&url);
+            assert_eq!(error.kind, Refused, "{url}");
+        }
+    }
+    assert_eq!(secret.connections(), 0);
+}

@@ -24,7 +24,10 @@ const COLUMN_BYTES: usize = 1_000;
 /// What `finish` is told, owned.
 pub(super) struct Finish {
     pub(super) lease: Lease,
-    pub(super) led: Vec<Input>,
+    /// What the job led to, each with what it is known by.
+    pub(super) led: Vec<(Input, Known)>,
+    /// What the job's own inputs are known by, if it led to anything.
+    own: Vec<Known>,
     pub(super) again: Vec<(Timestamp, Input)>,
     pub(super) carried: Vec<Input>,
     pub(super) settled: u64,
@@ -73,7 +76,11 @@ impl Finish {
         }
         Ok(Self {
             lease: lease.clone(),
-            led: outcome.led.clone(),
+            led: outcome.led.iter().map(|input| (input.clone(), known(input))).collect(),
+            own: match outcome.led.is_empty() {
+                true => Vec::new(),
+                false => lease.job.inputs.iter().map(known).collect(),
+            },
             again: outcome.again.clone(),
             carried: outcome.carried.clone(),
             settled: outcome.settled,
@@ -335,7 +342,7 @@ fn enqueue(
     lanes: &mut Lanes,
     job: &Leased,
     told: &Finish,
-    led: Vec<Input>,
+    led: Vec<(Input, Known)>,
     again: Vec<(Timestamp, Input)>,
 ) -> Result<()> {
     let front = job.due.plus_ms(-1);
@@ -343,21 +350,30 @@ fn enqueue(
     if !led.is_empty() {
         if !job.derived {
             // A listing that leads back to its own first page ends there.
-            for input in &told.lease.job.inputs {
-                first_seen(tx.conn, run.k, input)?;
+            for known in &told.own {
+                first_seen(tx.conn, run.k, known)?;
             }
         }
-        for input in led {
-            if !first_seen(tx.conn, run.k, &input)? {
+        // Lists that brought something: a record, or an input that is new to the run.
+        let mut fresh: BTreeSet<(u64, u32)> = BTreeSet::new();
+        for (input, known) in led {
+            if !first_seen(tx.conn, run.k, &known)? {
                 continue;
             }
             run.counts.inputs += 1;
             run.counts.waiting += 1;
             if input.found {
                 run.counts.found += 1;
+                fresh.insert((input.root, input.depth));
                 found.push((front, input));
             } else {
                 listing.push((told.now, input));
+            }
+        }
+        for (_, input) in &mut listing {
+            let has_rows = told.records.get(&input.root).is_some_and(|n| *n > 0);
+            if has_rows || fresh.contains(&(input.root, input.depth)) {
+                input.trail.barren = 0;
             }
         }
     }
@@ -371,12 +387,20 @@ fn enqueue(
     Ok(())
 }
 
-/// Remembers an input by page kind and row; whether it is new in this run.
-fn first_seen(conn: &Connection, run: i64, input: &Input) -> Result<bool> {
+/// What an input is known by within its run: page kind and identity, digested.
+type Known = [u8; 16];
+
+fn known(input: &Input) -> Known {
     let mut hash = Sha256::new();
     hash.update(input.kind.as_bytes());
     hash.update([0]);
-    hash.update(input.row.as_bytes());
-    let hash = hash.finalize();
-    Ok(conn.exec("INSERT OR IGNORE INTO seen VALUES (?1, ?2)", (run, &hash[..16]))? == 1)
+    hash.update(model::identity(input).as_bytes());
+    let mut known = Known::default();
+    known.copy_from_slice(&hash.finalize()[..16]);
+    known
+}
+
+/// Remembers an input; whether it is new in this run.
+fn first_seen(conn: &Connection, run: i64, known: &Known) -> Result<bool> {
+    Ok(conn.exec("INSERT OR IGNORE INTO seen VALUES (?1, ?2)", (run, &known[..]))? == 1)
 }

@@ -3,6 +3,7 @@
 use super::Worker;
 use super::held::{Hold, Signal};
 use super::slots::Slot;
+use super::trail;
 use super::work::{COLUMNS_MAX, Collected, Ended, Work};
 use bytes::Bytes;
 use extract::{Extraction, Scraper};
@@ -10,7 +11,8 @@ use futures_util::FutureExt;
 use model::quality::Profile;
 use model::{
     Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, Record, Segment, SnapshotId,
-    SnapshotState, Trigger, Verdict, error_json, host_of, keep_within, limit, record_json, settle, verdict,
+    SnapshotState, Trail, Trigger, Verdict, error_json, host_of, keep_within, limit, record_json, settle,
+    verdict,
 };
 
 use std::panic::AssertUnwindSafe;
@@ -125,6 +127,9 @@ impl Worker {
 
     async fn one(&self, slice: &Arc<Slice>, input: Input) -> Collected {
         let trigger = &slice.trigger;
+        if let Some(failure) = input.trail.failure() {
+            return Fate::Never(failure).into();
+        }
         if trigger.discover_only && input.found {
             return found_row(&input, trigger, self.clock.now());
         }
@@ -139,11 +144,13 @@ impl Worker {
         match verdict(page.status) {
             Verdict::Read => {}
             Verdict::Later(trouble, code) => {
-                let failure = status_failure(code, page.status);
                 let asked_ms = fetch::retry_after(&page.headers, page.fetched_at);
+                let failure = self.refused(slice, input, page, code).await;
                 return Fate::Later { trouble, failure, asked_ms }.into();
             }
-            Verdict::Never(code) => return Fate::Never(status_failure(code, page.status)).into(),
+            Verdict::Never(code) => {
+                return Fate::Never(self.refused(slice, input, page, code).await).into();
+            }
         }
         let express = trigger.express;
         let slice = slice.clone();
@@ -152,6 +159,18 @@ impl Worker {
             Ok(collected) => collected,
             Err(_) => a_bug(url.as_str()),
         }
+    }
+
+    /// Why a page with a bad status gives nothing: what the page itself is, where that can be told, else its status.
+    async fn refused(&self, slice: &Arc<Slice>, input: Input, page: Page, code: FailureCode) -> Failure {
+        let by_status = status_failure(code, page.status);
+        // A page that is not there is what it says, and a broken server says nothing of us.
+        if !matches!(page.status, 400..=403 | 405..=409 | 411..=499 | 503) || page.body.is_empty() {
+            return by_status;
+        }
+        let (express, slice) = (slice.trigger.express, slice.clone());
+        let look = move || slice.scraper.refused(&slice.trigger.door, &input, &page);
+        self.pool.run(express, look).await.ok().flatten().unwrap_or(by_status)
     }
 
     /// Bytes first, then the one transaction that makes them count. The job to go on with, if inputs are carried.
@@ -315,7 +334,9 @@ fn status_failure(code: FailureCode, status: u16) -> Failure {
 /// A page → what its input came to. Pure; runs on a reading thread.
 fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
     let trigger = &slice.trigger;
-    let Extraction { records, follow, problem, warnings } = slice.scraper.extract(&trigger.door, input, page);
+    let extraction = slice.scraper.extract(&trigger.door, input, page);
+    let seen = trail::seen(input, &extraction);
+    let Extraction { records, follow, problem, beyond, warnings } = extraction;
     for warning in &warnings {
         tracing::debug!(url = %page.url, warning);
     }
@@ -324,6 +345,10 @@ fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
         && follow.is_empty()
     {
         return Fate::Never(failure).into();
+    }
+    if seen.is_echo {
+        // The list has ended: what this page shows was read before.
+        return Fate::Read { records: Vec::new(), led: Vec::new() }.into();
     }
     let only = trigger.custom_output_fields.as_deref();
     let mut columns = Vec::new();
@@ -351,9 +376,12 @@ fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
         }
         row.to_string()
     };
+    let beyond = beyond.map(|(follow, end)| (follow, Some(end)));
     let led = follow
         .into_iter()
-        .map(|follow| Input {
+        .map(|follow| (follow, None))
+        .chain(beyond)
+        .map(|(follow, end)| Input {
             root: input.root,
             row: row_of(follow.url.as_str()),
             host: host_of(&follow.url),
@@ -363,7 +391,13 @@ fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
             depth: input.depth.saturating_add(1),
             failures: 0,
             detours: 0,
-            found: follow.found,
+            // What is beyond a bound is not found to be collected: it is told.
+            found: follow.found && end.is_none(),
+            trail: match end {
+                Some(_) => Trail { end, ..Trail::default() },
+                None if follow.found => Trail::default(),
+                None => seen.trail.clone(),
+            },
         })
         .collect();
     Collected { fate: Fate::Read { records, led }, columns }

@@ -15,6 +15,7 @@ mod pool;
 mod sign;
 mod slots;
 mod sweep;
+mod trail;
 mod work;
 
 pub(crate) use collect::aborted_row;
