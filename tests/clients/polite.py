@@ -115,7 +115,7 @@ def an_unknown_limit_is_found_kept_to_and_remembered():
                 expect(refused * 100 < served + refused, f"{host}: {refused} of {served + refused} refused after adaptation")
             learnt = {host: server.get(f"/hosts/{host}:{port(site)}").json()["delay_ms"] for host in limits}
             expect(all(delay >= 10 for delay in learnt.values()), f"delays learnt: {learnt}")
-            # What was learnt is saved within seconds; then the process dies without a word.
+            # What was learnt outlives the process.
             expect("trawl_fetch_slow_downs_total 0" not in server.get("/metrics").text(), "slow-downs are counted")
             server.program.stop()
             server.start()

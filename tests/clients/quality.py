@@ -77,7 +77,7 @@ class Shelf:
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def page(self, words):
-        if self.dice.random() < self.dead:
+        if words == ["robots.txt"] or self.dice.random() < self.dead:
             return 404, "text/plain", "gone"
         if words[0] == "item":
             price = round(self.dice.uniform(5, 200), 2)

@@ -30,7 +30,7 @@ pub struct RobotsView {
     pub age_secs: u64,
     /// What it asks between two requests, milliseconds, before the cap.
     pub crawl_delay_ms: Option<u64>,
-    /// Sitemaps that it names, at most [`SITEMAPS`].
+    /// Sitemaps that it names, at most twenty.
     pub sitemaps: Vec<String>,
     /// Why it could not be had.
     pub error: Option<String>,

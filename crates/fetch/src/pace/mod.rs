@@ -4,7 +4,7 @@
 //! `health` and `circuit`, who is next in `core`, what outlives a restart in `keep`, what people see in `view`.
 //! Must not know: what is asked, and who asks.
 //!
-//! Invariant: dropping a [`Turn`], waiting or granted, gives its place to the next at once.
+//! Invariant: dropping a `Turn`, waiting or granted, gives its place to the next at once.
 
 mod circuit;
 mod core;
