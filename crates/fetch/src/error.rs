@@ -25,6 +25,8 @@ pub enum FetchErrorKind {
     Redirects,
     /// The proxy failed or refused.
     Proxy,
+    /// A replay has no such page. Never passes.
+    NotArchived,
 }
 
 /// Why there is no page. A 404 is a page, not an error.
@@ -49,7 +51,8 @@ impl FetchError {
             FetchErrorKind::Refused
             | FetchErrorKind::NoSuchHost
             | FetchErrorKind::TooLarge
-            | FetchErrorKind::Redirects => None,
+            | FetchErrorKind::Redirects
+            | FetchErrorKind::NotArchived => None,
             FetchErrorKind::Timeout => Some(Trouble::Timeout),
             FetchErrorKind::Connection | FetchErrorKind::Protocol => Some(Trouble::Reset),
             FetchErrorKind::Dns | FetchErrorKind::Tls | FetchErrorKind::Proxy => Some(Trouble::Other),
@@ -61,6 +64,7 @@ impl FetchError {
         let code = match self.kind {
             FetchErrorKind::Refused => FailureCode::BadInput,
             FetchErrorKind::Timeout => FailureCode::Timeout,
+            FetchErrorKind::NotArchived => FailureCode::NotArchived,
             FetchErrorKind::NoSuchHost
             | FetchErrorKind::Dns
             | FetchErrorKind::Connection

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderValue, Response};
 use hyper::body::Incoming;
-use model::{Method, Needs, Page, Request};
+use model::{Exchange, Method, Needs, Page, Request};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -140,6 +140,7 @@ enum Step {
 impl Inner {
     async fn page(&self, request: Request, express: bool) -> Result<Page, FetchError> {
         let want = want(&request.needs, express);
+        let mut exchanges = request.needs.archive.then(Vec::new);
         let mut hop = Hop::first(request, &self.user_agent)?;
         // One proxy for all hops: a site that sees the address change between them may take it for theft.
         let route = &self.routes[self.next_route.fetch_add(1, Ordering::Relaxed) % self.routes.len()];
@@ -155,8 +156,11 @@ impl Inner {
                 idle: Duration::from_millis(self.settings.idle_timeout_ms),
                 bytes_max: self.settings.page_bytes_max,
             };
-            let (status, target) = match self.step(route, &hop, &bounds, &turn).await? {
-                Step::Page(page) => return Ok(page),
+            let (status, target) = match self.step(route, &hop, &bounds, &turn, exchanges.as_mut()).await? {
+                Step::Page(mut page) => {
+                    page.extras.exchanges = exchanges.unwrap_or_default();
+                    return Ok(page);
+                }
                 Step::Redirect(status, target) => (status, target),
             };
             drop(turn);
@@ -196,8 +200,15 @@ impl Inner {
         self.guard.check(address).map_err(|refusal| refused(host, &refusal))
     }
 
-    /// One request and its answer.
-    async fn step(&self, route: &Route, hop: &Hop, bounds: &Bounds, turn: &Turn) -> Result<Step, FetchError> {
+    /// One request and its answer; both are added to `kept`.
+    async fn step(
+        &self,
+        route: &Route,
+        hop: &Hop,
+        bounds: &Bounds,
+        turn: &Turn,
+        kept: Option<&mut Vec<Exchange>>,
+    ) -> Result<Step, FetchError> {
         let host = hop.url.host_str().unwrap_or_default();
         let answer = self.head(route, hop, bounds, host).await?;
         let (head, mut body) = answer.into_parts();
@@ -213,7 +224,10 @@ impl Inner {
                 ..*bounds
             };
             // Whatever it says, it is only read so that the connection is free again.
-            _ = collect(&mut body, host, &bounds).await;
+            let wire = collect(&mut body, host, &bounds).await.ok();
+            if let Some(kept) = kept {
+                kept.push(hop.exchange(&head, wire, route.proxy.is_none(), now()));
+            }
             return target.map(|target| Step::Redirect(head.status, target));
         }
         if matches!(status, 429 | 503) {
@@ -222,6 +236,10 @@ impl Inner {
         let encodings = encodings(head.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes))?;
         let wire = collect(&mut body, host, bounds).await?;
         let wire_bytes = wire.len() as u64;
+        let fetched_at = now();
+        if let Some(kept) = kept {
+            kept.push(hop.exchange(&head, Some(wire.clone()), route.proxy.is_none(), fetched_at));
+        }
         let body = decoded(wire, encodings, self.settings.page_bytes_max).await?;
         self.counters.body(wire_bytes, body.len() as u64);
         Ok(Step::Page(Page {
@@ -229,7 +247,7 @@ impl Inner {
             status,
             headers: lines(&head.headers),
             body,
-            fetched_at: now(),
+            fetched_at,
             wire_bytes,
             extras: model::Extras::default(),
         }))

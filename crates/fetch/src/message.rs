@@ -2,11 +2,13 @@
 
 use crate::client::{Whole, uri};
 use crate::proxy::basic;
+use crate::stream::Peer;
+use crate::warc;
 use crate::{FetchError, FetchErrorKind};
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, COOKIE, LOCATION, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use model::{Method, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, response};
+use model::{Exchange, Method, Request, Timestamp};
 use url::Url;
 
 /// What we take, best first.
@@ -102,6 +104,31 @@ impl Hop {
             message.headers_mut().insert(header::PROXY_AUTHORIZATION, credentials.clone());
         }
         Ok(message)
+    }
+
+    /// What was asked and answered, as an archive keeps it. `wire`: the body as it came, if it came whole.
+    pub(crate) fn exchange(
+        &self,
+        answer: &response::Parts,
+        wire: Option<Bytes>,
+        directly: bool,
+        at: Timestamp,
+    ) -> Exchange {
+        let method = match self.method {
+            Method::Get => http::Method::GET,
+            Method::Post => http::Method::POST,
+        };
+        let address = answer.extensions.get::<Peer>().filter(|_| directly);
+        Exchange {
+            url: self.url.clone(),
+            at,
+            address: address.map(|peer| peer.0),
+            request_head: warc::request_head(&method, &self.url, &self.headers, self.body.len()),
+            request_body: self.body.clone(),
+            answer_head: warc::answer_head(answer.status, &answer.headers),
+            is_cut: wire.is_none(),
+            answer_body: wire.unwrap_or_default(),
+        }
     }
 
     /// Where an answer leads; `None` if it is the page.

@@ -2,6 +2,7 @@
 
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +24,10 @@ impl Answers {
         self.0.load(Ordering::Relaxed) > 0
     }
 }
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// One connection, with or without TLS.
 pub(crate) struct Stream {
@@ -50,7 +55,14 @@ impl Stream {
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        let connected = Connected::new().proxy(self.proxied).extra(self.answers.clone());
+        let mut connected = Connected::new().proxy(self.proxied).extra(self.answers.clone());
+        let tcp = match &self.io {
+            Io::Plain(tcp) => tcp,
+            Io::Tls(tls) => tls.get_ref().0,
+        };
+        if let Ok(peer) = tcp.peer_addr() {
+            connected = connected.extra(Peer(peer.ip()));
+        }
         match &self.io {
             Io::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => connected.negotiated_h2(),
             Io::Tls(_) | Io::Plain(_) => connected,

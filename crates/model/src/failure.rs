@@ -49,6 +49,8 @@ codes! {
     TooManyPages = "too_many_pages", "Too many pages were followed";
     /// A sitemap could not be read.
     LoadSitemap = "load_sitemap", "The sitemap could not be loaded";
+    /// A replay wants a page that was not kept.
+    NotArchived = "not_archived", "The page is not in the archive";
     /// Our own fault: a bug, or an input that kept killing its worker.
     Internal = "internal_error", "Something went wrong. Our team is looking into it.";
 }

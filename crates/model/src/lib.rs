@@ -6,7 +6,9 @@
 //! The serde form of these types is what `store` keeps, so a field is only ever added, with a default.
 #![warn(missing_docs)]
 
+mod archive;
 mod delivery;
+mod diff;
 mod failure;
 mod id;
 mod input;
@@ -21,7 +23,9 @@ mod snapshot;
 mod time;
 mod trigger;
 
+pub use archive::*;
 pub use delivery::*;
+pub use diff::*;
 pub use failure::*;
 pub use id::*;
 pub use input::*;

@@ -46,6 +46,9 @@ pub struct Needs {
     /// Milliseconds between two requests to the host, if higher than the operator's setting.
     #[serde(default)]
     pub host_delay_ms: Option<u64>,
+    /// Keep what was sent and received: [`Extras::exchanges`].
+    #[serde(default)]
+    pub archive: bool,
 }
 
 /// What came back: decoded from its transfer and content encodings, bounded in size. A 404 is a page, not an error.
@@ -69,7 +72,31 @@ pub struct Page {
 
 /// What a page leaves beside its body, where it was asked for. Empty for most pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Extras {}
+pub struct Extras {
+    /// Every request and its answer on the way to the page, redirects first; only if [`Needs::archive`] asks for it.
+    pub exchanges: Vec<Exchange>,
+}
+
+/// One request and its answer as they went over the wire: what an archive keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// What was asked for, without credentials and fragment.
+    pub url: url::Url,
+    /// When the answer was complete; of the last one the page's own moment.
+    pub at: Timestamp,
+    /// Who answered, if it was asked without a proxy between.
+    pub address: Option<std::net::IpAddr>,
+    /// Request line and header lines, values of credentials left out.
+    pub request_head: Bytes,
+    /// Body of the request.
+    pub request_body: Bytes,
+    /// Status line and header lines, values of cookies left out.
+    pub answer_head: Bytes,
+    /// The body as it came, in its content encodings.
+    pub answer_body: Bytes,
+    /// The body did not come whole (redirects are not waited for).
+    pub is_cut: bool,
+}
 
 impl Page {
     /// The first header of that (lower-case) name.

@@ -1,6 +1,6 @@
 //! A request that has been believed: every field checked, every default filled.
 
-use crate::{DatasetId, Notice, Promise, Timestamp};
+use crate::{DatasetId, Notice, Promise, SnapshotId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The way in to a scraper.
@@ -81,7 +81,50 @@ pub struct Trigger {
 
 /// What a trigger may ask for beyond the documented API: pages kept, only what changed, and the like.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wishes {}
+pub struct Wishes {
+    /// Keep every page fetched.
+    #[serde(default)]
+    pub archive: bool,
+    /// Read the pages that this run kept, and ask no site.
+    #[serde(default)]
+    pub replay: Option<SnapshotId>,
+    /// What of the pages is delivered beside the rows.
+    #[serde(default)]
+    pub artifacts: Vec<Artifact>,
+}
+
+/// What a page leaves for callers beside its records: a word of `download_fields`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Artifact {
+    /// The text of the pages.
+    Html,
+    /// The archive.
+    Warc,
+    /// Pictures of rendered pages.
+    Screenshot,
+}
+
+impl Artifact {
+    /// The artifact of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "html" => Some(Self::Html),
+            "warc" => Some(Self::Warc),
+            "screenshot" => Some(Self::Screenshot),
+            _ => None,
+        }
+    }
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Html => "html",
+            Self::Warc => "warc",
+            Self::Screenshot => "screenshot",
+        }
+    }
+}
 
 impl Trigger {
     /// Runs with the same words here give the same kind of rows: the quality gate compares them with each other.
