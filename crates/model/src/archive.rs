@@ -34,8 +34,9 @@ pub struct KeptPage {
     pub status: u16,
     /// When it arrived.
     pub at: Timestamp,
-    /// Its records that were kept, in the order of the page: with those of the pages before, the place of its rows in the
-    /// job's segment.
+    /// Records of the job's segment before its own.
+    pub first: u64,
+    /// Its records in that segment, in the order of the page.
     pub records: u64,
     /// The record (of type `response` or `revisit`) with the answer's head.
     pub head: Place,

@@ -106,6 +106,7 @@ fn fetch_needs(file: &Table<'_>) -> (model::Needs, Vec<(String, String)>) {
     let needs = model::Needs {
         host_concurrency: table.whole("host_concurrency", 1..1_001).and_then(|n| u32::try_from(n).ok()),
         host_delay_ms: table.whole("host_delay_ms", 0..86_400_001).and_then(|n| u64::try_from(n).ok()),
+        archive: table.boolean("archive").unwrap_or(false),
     };
     let mut headers = Vec::new();
     for (name, at, value) in table.named("headers") {

@@ -9,6 +9,7 @@
 mod collect;
 mod deliver;
 mod held;
+mod keep;
 mod pool;
 mod sign;
 mod sweep;
@@ -18,6 +19,7 @@ pub(crate) use collect::aborted_row;
 pub use deliver::DeliverSettings;
 pub use pool::Pool;
 
+use crate::archive::Archive;
 use crate::catalogue::Catalogue;
 use crate::clock::Clock;
 use crate::rows::Rows;
@@ -57,6 +59,10 @@ pub struct Settings {
     pub deliver: DeliverSettings,
     /// Milliseconds that a finished snapshot is kept.
     pub retention_ms: i64,
+    /// Keep every page, whatever scraper and trigger say.
+    pub archive_always: bool,
+    /// Bytes of a page, unpacked: those read from archives too.
+    pub page_bytes_max: u64,
 }
 
 /// Everything a worker works with.
@@ -68,6 +74,8 @@ pub struct Worker {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rows: Rows,
+    pub(crate) archive: Archive,
+    bodies: keep::Bodies,
     pub(crate) pool: Pool,
     pub(crate) settings: Settings,
     leases: Leases,
@@ -103,8 +111,21 @@ impl Worker {
     pub fn new(parts: Parts, settings: Settings) -> Arc<Self> {
         let Parts { store, bucket, fetcher, outbound, catalogue, clock, pool } = parts;
         let rows = Rows::new(store.clone(), bucket.clone());
-        let leases = Leases::default();
-        Arc::new(Self { store, bucket, fetcher, outbound, catalogue, clock, rows, pool, settings, leases })
+        let archive = Archive::new(store.clone(), bucket.clone(), settings.page_bytes_max);
+        Arc::new(Self {
+            store,
+            bucket,
+            fetcher,
+            outbound,
+            catalogue,
+            clock,
+            rows,
+            archive,
+            bodies: keep::Bodies::default(),
+            pool,
+            settings,
+            leases: Leases::default(),
+        })
     }
 
     /// Works until `stop` turns true, then hands everything back and returns.
