@@ -65,6 +65,7 @@ impl App {
             ..OutboundSettings::default()
         })?);
         let pool = Pool::new(config.worker.extract_threads).context("reading threads")?;
+        let is_replay = pages.is_some();
         let parts = worker::Parts {
             store: store.clone(),
             bucket: bucket.clone(),
@@ -74,7 +75,11 @@ impl App {
             clock: clock.clone(),
             pool: pool.clone(),
         };
-        let worker = Worker::new(parts, worker_settings(&config));
+        let mut settings = worker_settings(&config);
+        if is_replay {
+            settings.retry = RetryPolicy::once();
+        }
+        let worker = Worker::new(parts, settings);
         let rows = Rows::new(store.clone(), bucket.clone());
         let (stop, _) = watch::channel(false);
         Ok(Self {
