@@ -80,7 +80,7 @@ def records(data):
 
 def requests(site):
     """Requests that the site has had, without those that ask."""
-    return sum(n for path, n in json.loads(site.get("/stats").text)["by_prefix"].items() if "stats" not in path)
+    return sum(n for path, n in json.loads(site.get("/stats").text())["by_prefix"].items() if "stats" not in path)
 
 
 def archive_of(server, snapshot):
@@ -130,7 +130,7 @@ def an_archive_is_read_whole():
         for headers in revisits:
             equal(headers.get_header("WARC-Profile"), "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest", "the profile")
             expect(headers.get_header("WARC-Refers-To") in ids, "what a revisit refers to is in the file")
-        truth = site.get("/p/4").text
+        truth = site.get("/p/4").text()
         headers, head, raw = by_url[site.product(4)][0]
         equal(head.get_header("content-encoding"), "gzip", "the encoding is kept")
         equal(gzip.decompress(raw).decode(), truth, "the page")
@@ -145,7 +145,7 @@ def what_is_not_kept_is_said():
         server.wait(plain)
         answer = server.get(f"/datasets/v3/snapshot/{plain}/archive")
         equal(answer.status, 404, "an archive that is not there")
-        expect("not kept" in answer.text, answer.text)
+        expect("not kept" in answer.text()(), answer.text())
         answer = server.call("POST", f"/datasets/v3/snapshot/{plain}/rerun", {"from": "archive"})
         equal(answer.status, 400, "a replay of what was not kept")
         equal(server.get("/datasets/v3/snapshot/s_none/archive").status, 404, "of no snapshot")
@@ -186,7 +186,7 @@ def replay_gives_the_same_rows():
             twice = replayed(server, again)
             equal(ordered(server.rows(twice)), ordered(rows[name]), f"rows of a replay of a replay ({name})")
             answer = server.get(f"/datasets/v3/snapshot/{again}/archive")
-            expect(answer.status == 404 and snapshot in answer.text, f"a replay has no pages of its own: {answer}")
+            expect(answer.status == 404 and snapshot in answer.text()(), f"a replay has no pages of its own: {answer}")
         urls = [i["url"] for i in given]
         shown = trawl("run", "posts", "--scrapers", HERE_SCRAPERS, "--no-errors", "--replay", home / "given.warc.gz", *urls)
         # A file does not tell which of several askers got which of the same pages.
@@ -256,7 +256,7 @@ def a_fixed_scraper_reads_again():
                 snapshot = server.trigger([{"url": site.product(n)} for n in (1, 2, 3, 3)], dataset_id="gd_goods")
                 version = server.wait(snapshot)["scraper_version"]
                 old = server.rows(snapshot)
-                truth = {site.product(n): json.loads(site.get(f"/json/{n}").text)["price"] for n in (1, 2, 3)}
+                truth = {site.product(n): json.loads(site.get(f"/json/{n}").text())["price"] for n in (1, 2, 3)}
                 data = archive_of(server, snapshot)
             equal([row["price"] for row in old], [None] * 4, "prices that the broken file finds")
             goods(home)
@@ -314,7 +314,7 @@ def pages_are_delivered_with_the_rows():
         equal(posts[2].raw, archive_of(server, snapshot), "the archive")
         pages = [json.loads(line) for line in posts[1].body().decode().splitlines()]
         equal({page["url"] for page in pages}, {site.product(n) for n in range(3)}, "the pages")
-        equal({page["url"]: page["html"] for page in pages}[site.product(1)], site.get("/p/1").text, "the text of a page")
+        equal({page["url"]: page["html"] for page in pages}[site.product(1)], site.get("/p/1").text(), "the text of a page")
 
 
 def archive_and_rows_agree_over_kills():
