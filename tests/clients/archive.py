@@ -86,17 +86,17 @@ def requests(site):
 def archive_of(server, snapshot):
     answer = server.get(f"/datasets/v3/snapshot/{snapshot}/archive")
     equal(answer.status, 200, f"the archive: {answer}")
-    return answer.body if isinstance(answer.body, bytes) else answer.body()
+    return answer.body
 
 
 def inputs(site):
-    urls = [site.product(n) for n in range(20)] + [site.product(3), site.product(3), site.url("/bad/redirect-chain/2")]
+    urls = [site.product(n) for n in range(1, 21)] + [site.product(3), site.product(3), site.url("/bad/redirect-chain/2")]
     urls += [site.dead(1), site.url("/bad/flaky/1/7"), site.url("/enc/gzip/5"), site.url("/bad/slow/10/9")]
     return [{"url": url} for url in urls]
 
 
 def an_archive_is_read_whole():
-    with folder() as home, Site() as site, Server(data=home, scrapers=goods(home)) as server:
+    with folder() as home, Site("--on-demand", "--gzip") as site, Server(data=home, scrapers=goods(home)) as server:
         snapshot = server.trigger(inputs(site), dataset_id="gd_goods", include_errors="true")
         server.wait(snapshot)
         data = archive_of(server, snapshot)
@@ -145,7 +145,7 @@ def what_is_not_kept_is_said():
         server.wait(plain)
         answer = server.get(f"/datasets/v3/snapshot/{plain}/archive")
         equal(answer.status, 404, "an archive that is not there")
-        expect("not kept" in answer.text()(), answer.text())
+        expect("not kept" in answer.text(), answer.text())
         answer = server.call("POST", f"/datasets/v3/snapshot/{plain}/rerun", {"from": "archive"})
         equal(answer.status, 400, "a replay of what was not kept")
         equal(server.get("/datasets/v3/snapshot/s_none/archive").status, 404, "of no snapshot")
@@ -186,7 +186,7 @@ def replay_gives_the_same_rows():
             twice = replayed(server, again)
             equal(ordered(server.rows(twice)), ordered(rows[name]), f"rows of a replay of a replay ({name})")
             answer = server.get(f"/datasets/v3/snapshot/{again}/archive")
-            expect(answer.status == 404 and snapshot in answer.text()(), f"a replay has no pages of its own: {answer}")
+            expect(answer.status == 404 and snapshot in answer.text(), f"a replay has no pages of its own: {answer}")
         urls = [i["url"] for i in given]
         shown = trawl("run", "posts", "--scrapers", HERE_SCRAPERS, "--no-errors", "--replay", home / "given.warc.gz", *urls)
         # A file does not tell which of several askers got which of the same pages.
@@ -260,16 +260,14 @@ def a_fixed_scraper_reads_again():
                 data = archive_of(server, snapshot)
             equal([row["price"] for row in old], [None] * 4, "prices that the broken file finds")
             goods(home)
-            listed = lambda: [s for s in server.get("/datasets/v3/snapshots", dataset_id="gd_goods").json()]
             again = wait_for("the new version", lambda: fixed(server, snapshot, version))
             new = server.rows(again)
             equal({row["input"]["url"]: float(row["price"]) for row in new}, {u: float(p) for u, p in truth.items()}, "prices of the fixed file")
-            expect(listed(), "the list still answers")
             for name, rows in (("before", old), ("after", new)):
                 (home / name).write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
             told = rows_of(trawl("diff", home / "before", home / "after", "--json").stdout)
             equal(told[-1], {"added": 0, "changed": 4, "unchanged": 0, "removed": 0}, "the counts")
-            equal([list(one["fields"]) for one in told[:-1]], [["price"]] * 4, "what differs")
+            equal([[f["path"] for f in one["fields"]] for one in told[:-1]], [["price"]] * 4, "what differs")
             text = trawl("diff", home / "before", home / "after").stdout
             expect("price: null → " in text, text)
             for number, row in enumerate(new):

@@ -43,6 +43,39 @@ pub struct KeptPage {
     /// The record with the body, if it is another one: the same body was kept before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Place>,
+    /// What more there is of a page that did not come as it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Box<Made>>,
+}
+
+/// A page that is not kept as it came, since it did not come so: a browser made it, or it was had without the site's sending
+/// it. Its record (of type `resource`) has the body alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    /// Header lines of the page.
+    pub headers: Vec<(String, String)>,
+    /// A browser made the body.
+    #[serde(default)]
+    pub rendered: bool,
+    /// Its picture.
+    #[serde(default)]
+    pub screenshot: Option<Place>,
+    /// What its scripts got.
+    #[serde(default)]
+    pub captured: Vec<KeptCapture>,
+}
+
+/// A response that a page's scripts got, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptCapture {
+    /// Where it came from.
+    pub url: String,
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`, if it had one.
+    pub content_type: Option<String>,
+    /// The record with the body.
+    pub body: Place,
 }
 
 /// Where a record lies in the archive: a gzip member of its own.

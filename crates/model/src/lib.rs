@@ -8,7 +8,7 @@
 
 mod archive;
 mod delivery;
-mod diff;
+pub mod diff;
 mod failure;
 mod id;
 mod input;
@@ -25,7 +25,6 @@ mod trigger;
 
 pub use archive::*;
 pub use delivery::*;
-pub use diff::*;
 pub use failure::*;
 pub use id::*;
 pub use input::*;

@@ -73,8 +73,27 @@ pub struct Page {
 /// What a page leaves beside its body, where it was asked for. Empty for most pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extras {
+    /// A browser made the body: it is the document as its scripts left it.
+    pub rendered: bool,
+    /// The page as a picture (PNG).
+    pub screenshot: Option<Bytes>,
+    /// Responses that the page's scripts got and that the scraper asked for, in order.
+    pub captured: Vec<Captured>,
     /// Every request and its answer on the way to the page, redirects first; only if [`Needs::archive`] asks for it.
     pub exchanges: Vec<Exchange>,
+}
+
+/// A response that a page's scripts got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captured {
+    /// Where it came from.
+    pub url: url::Url,
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`, if it had one.
+    pub content_type: Option<String>,
+    /// The body, decoded.
+    pub body: Bytes,
 }
 
 /// One request and its answer as they went over the wire: what an archive keeps.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use fetch::warc::{Answer, Limits, Reader, Record, page_of};
 use fetch::{FetchError, FetchErrorKind, not_archived};
 use futures_util::Stream;
-use model::{Input, KeptPage, Page, PageKey, Place, Request, Snapshot, SnapshotId};
+use model::{Captured, Extras, Input, KeptPage, Made, Page, PageKey, Place, Request, Snapshot, SnapshotId};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::{Bucket, Content, KeptPart, Store};
@@ -168,7 +168,37 @@ impl Archive {
                 Answer::of(&body).ok_or_else(|| damaged("a record holds no answer".into()))?.body;
         }
         let url = entry.url.parse().map_err(|e| damaged(format!("{}: {e}", entry.url)))?;
+        if let Some(made) = &entry.made {
+            let wire_bytes = answer.body.len() as u64;
+            return Ok(Page {
+                url,
+                status: entry.status,
+                headers: made.headers.clone(),
+                body: answer.body,
+                fetched_at: entry.at,
+                wire_bytes,
+                extras: self.extras(made).await?,
+            });
+        }
         page_of(answer, url, entry.at, self.page_bytes_max).map_err(|error| damaged(error.message))
+    }
+
+    async fn extras(&self, made: &Made) -> Result<Extras> {
+        let mut captured = Vec::with_capacity(made.captured.len());
+        for one in &made.captured {
+            let url = one.url.parse().map_err(|e| ArchiveError::Damaged(format!("{}: {e}", one.url)))?;
+            let body = self.record(&one.body).await?.block.into();
+            captured.push(Captured { url, status: one.status, content_type: one.content_type.clone(), body });
+        }
+        Ok(Extras { rendered: made.rendered, captured, ..Extras::default() })
+    }
+
+    /// The picture of a page, if one was kept.
+    pub async fn screenshot(&self, entry: &KeptPage) -> Result<Option<Bytes>> {
+        match entry.made.as_ref().and_then(|made| made.screenshot.as_ref()) {
+            Some(place) => Ok(Some(self.record(place).await?.block.into())),
+            None => Ok(None),
+        }
     }
 
     async fn record(&self, place: &Place) -> Result<Record> {

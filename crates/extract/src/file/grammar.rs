@@ -68,6 +68,7 @@ fn fetch() -> Value {
                     86_400_000,
                 ),
             ),
+            ("archive", boolean("Keep every page as it came: to be downloaded, read again and explained.")),
             (
                 "headers",
                 json!({ "type": "object", "description": "Request headers.", "additionalProperties": { "type": "string" } }),

@@ -1,9 +1,9 @@
 //! `trawl diff`: two results beside each other, record by record.
 
 use super::Mistake;
+use super::pairs::{Differ, Difference, Match};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use model::{Differ, Difference, Match};
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -65,9 +65,10 @@ impl Diff {
                     out.push_str(&format!(" (record {number})"));
                 }
                 out.push('\n');
-                for (name, sides) in fields {
-                    let side = |which: &str| sides.get(which).map_or_else(|| "nothing".to_owned(), short);
-                    out.push_str(&format!("    {name}: {} → {}\n", side("before"), side("after")));
+                for field in fields {
+                    let side = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), short);
+                    let (before, after) = (side(&field.before), side(&field.after));
+                    out.push_str(&format!("    {}: {before} → {after}\n", field.path));
                 }
                 out
             }

@@ -7,6 +7,7 @@ mod demo;
 mod diff;
 mod extract;
 mod http;
+mod pairs;
 mod run;
 mod serve;
 mod token;

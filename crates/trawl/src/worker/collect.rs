@@ -122,6 +122,7 @@ impl Worker {
             Err(failure) => return Fate::Never(failure).into(),
         };
         request.needs.archive |= trigger.wishes.archive || self.settings.archive_always;
+        let keeps = request.needs.archive;
         let asked = PageKey::of(request.method, &request.url, request.body.as_deref());
         let fetched = match &trigger.wishes.replay {
             Some(from) => {
@@ -143,9 +144,9 @@ impl Worker {
         let express = trigger.express;
         let slice = slice.clone();
         let url = page.url.clone();
-        let seed = if page.extras.exchanges.is_empty() { 0 } else { self.clock.random() };
+        let seed = (keeps && replayed.is_none()).then(|| self.clock.random());
         let work = move || {
-            let kept = replayed.or_else(|| Kept::fetched(&mut page, asked, seed));
+            let kept = replayed.or_else(|| Some(Kept::fetched(&mut page, asked, seed?)));
             Collected { kept, ..read(&slice, &input, &page) }
         };
         match self.pool.run(express, work).await {

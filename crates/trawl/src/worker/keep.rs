@@ -8,7 +8,7 @@
 use crate::archive::pack_index;
 use bytes::Bytes;
 use fetch::warc::{self, Original, Packed};
-use model::{ArchivePart, Exchange, Fate, Input, KeptPage, Page, PageKey, Place, SnapshotId, Timestamp};
+use model::{ArchivePart, Exchange, Fate, Input, KeptPage, Made, Page, PageKey, Place, SnapshotId, Timestamp};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,35 +19,58 @@ const BODIES: usize = 50_000;
 
 /// A page to keep.
 pub(super) enum Kept {
-    /// It was fetched: its exchanges are to be written.
-    Fetched {
-        asked: PageKey,
-        url: String,
-        status: u16,
-        at: Timestamp,
-        exchanges: Vec<Packed>,
-    },
+    /// It was fetched: its records are to be written.
+    Fetched(Box<Fetched>),
     /// It was read from an archive: only the index tells of it.
     Replayed(Box<KeptPage>),
 }
 
+/// The records of a page, and what the index tells of it.
+pub(super) struct Fetched {
+    asked: PageKey,
+    url: String,
+    status: u16,
+    at: Timestamp,
+    exchanges: Vec<Packed>,
+    made: Option<Documents>,
+}
+
+/// Records of a page that did not come as it is kept.
+struct Documents {
+    made: Made,
+    page: Vec<u8>,
+    screenshot: Option<Vec<u8>>,
+    /// In the order of `made.captured`.
+    captured: Vec<Vec<u8>>,
+}
+
 impl Kept {
-    /// Packs what the fetcher saw on the way to a page, and takes it from the page; `None` if nothing was to be kept.
-    pub(super) fn fetched(page: &mut Page, asked: PageKey, seed: u64) -> Option<Self> {
+    /// Packs what there is of a page. What the fetcher saw on the way to it is taken from the page.
+    pub(super) fn fetched(page: &mut Page, asked: PageKey, seed: u64) -> Self {
         let exchanges: Vec<Exchange> = std::mem::take(&mut page.extras.exchanges);
-        if exchanges.is_empty() {
-            return None;
-        }
+        let made = (exchanges.is_empty() || page.extras.rendered).then(|| documents(page, seed));
         let exchanges = (seed..).zip(&exchanges).map(|(seed, exchange)| warc::pack(exchange, seed)).collect();
         let url = page.url.to_string();
-        Some(Self::Fetched { asked, url, status: page.status, at: page.fetched_at, exchanges })
+        Self::Fetched(Box::new(Fetched {
+            asked,
+            url,
+            status: page.status,
+            at: page.fetched_at,
+            exchanges,
+            made,
+        }))
     }
 
     /// Bytes that it takes until it is written.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Fetched { exchanges, .. } => {
-                exchanges.iter().map(|one| one.response.len() + one.request.len()).sum()
+            Self::Fetched(page) => {
+                let came: usize = page.exchanges.iter().map(|one| one.response.len() + one.request.len()).sum();
+                let made = page.made.as_ref().map_or(0, |made| {
+                    let captured: usize = made.captured.iter().map(Vec::len).sum();
+                    made.page.len() + made.screenshot.as_ref().map_or(0, Vec::len) + captured
+                });
+                came + made
             }
             Self::Replayed(_) => 0,
         }
@@ -99,7 +122,7 @@ impl Pages {
     ) -> (ArchivePart, Bytes, New) {
         let mut out = Vec::new();
         let mut new = New::new();
-        if self.kept.iter().any(|(_, page)| matches!(page, Kept::Fetched { .. })) {
+        if self.kept.iter().any(|(_, page)| matches!(page, Kept::Fetched(_))) {
             out = warc::info(SOFTWARE, now, seed);
         }
         // The records of a page stand together: the first, and how many.
@@ -114,22 +137,27 @@ impl Pages {
         for ((input, page), (first, records)) in self.kept.iter().zip(spans) {
             let entry = match page {
                 Kept::Replayed(page) => KeptPage { input: input.clone(), first, records, ..(**page).clone() },
-                Kept::Fetched { asked, url, status, at, exchanges } => {
+                Kept::Fetched(page) => {
                     let mut places = (Place { part: key.clone(), offset: 0, length: 0 }, None);
-                    for exchange in exchanges {
+                    for exchange in &page.exchanges {
                         places = lay(exchange, &key, snapshot, bodies, &mut new, &mut out);
                     }
+                    let made = page.made.as_ref().map(|documents| {
+                        places = (append(&documents.page, &key, &mut out), None);
+                        Box::new(lay_made(documents, &key, &mut out))
+                    });
                     let (head, body) = places;
                     KeptPage {
                         input: input.clone(),
-                        asked: *asked,
-                        url: url.clone(),
-                        status: *status,
-                        at: *at,
+                        asked: page.asked,
+                        url: page.url.clone(),
+                        status: page.status,
+                        at: page.at,
                         first,
                         records,
                         head,
                         body,
+                        made,
                     }
                 }
             };
@@ -146,6 +174,57 @@ impl Pages {
 /// Bodies of one part by their digest.
 pub(super) type New = HashMap<[u8; 32], (Original, Place)>;
 
+/// A page that a browser made, or that was had without the site's sending it, as records of their own.
+fn documents(page: &Page, seed: u64) -> Documents {
+    let (at, extras) = (page.fetched_at, &page.extras);
+    let media = page.header("content-type").unwrap_or("text/html; charset=utf-8");
+    let record = |url: &url::Url, media: &str, bytes: &[u8], n: u64| {
+        warc::document(url, at, media, bytes, seed.wrapping_add(1_000_000 + n))
+    };
+    let captured = (10..).zip(&extras.captured).map(|(n, one)| {
+        let media = one.content_type.as_deref().unwrap_or("application/octet-stream");
+        record(&one.url, media, &one.body, n)
+    });
+    let captured = captured.collect();
+    let kept = |one: &model::Captured| model::KeptCapture {
+        url: one.url.to_string(),
+        status: one.status,
+        content_type: one.content_type.clone(),
+        body: Place { part: String::new(), offset: 0, length: 0 },
+    };
+    Documents {
+        made: Made {
+            headers: page.headers.iter().map(|(name, value)| (name.clone(), left_out(name, value))).collect(),
+            rendered: extras.rendered,
+            screenshot: None,
+            captured: extras.captured.iter().map(kept).collect(),
+        },
+        page: record(&page.url, media, &page.body, 0),
+        screenshot: extras.screenshot.as_ref().map(|png| record(&page.url, "image/png", png, 1)),
+        captured,
+    }
+}
+
+fn left_out(name: &str, value: &str) -> String {
+    String::from_utf8_lossy(&warc::redacted(name, value.as_bytes(), false)).into_owned()
+}
+
+/// Appends the records beside a made page's own, and says where they are.
+fn lay_made(documents: &Documents, key: &str, out: &mut Vec<u8>) -> Made {
+    let mut made = documents.made.clone();
+    made.screenshot = documents.screenshot.as_ref().map(|record| append(record, key, out));
+    for (kept, record) in made.captured.iter_mut().zip(&documents.captured) {
+        kept.body = append(record, key, out);
+    }
+    made
+}
+
+fn append(record: &[u8], key: &str, out: &mut Vec<u8>) -> Place {
+    let offset = out.len() as u64;
+    out.extend_from_slice(record);
+    Place { part: key.to_owned(), offset, length: record.len() as u64 }
+}
+
 /// Appends the records of an exchange; where its head is, and its body if that was kept before.
 fn lay(
     exchange: &Packed,
@@ -155,16 +234,14 @@ fn lay(
     new: &mut New,
     out: &mut Vec<u8>,
 ) -> (Place, Option<Place>) {
-    let offset = out.len() as u64;
     let known = exchange.is_referable.then(|| {
         new.get(&exchange.digest).cloned().or_else(|| bodies.find(snapshot, &exchange.digest))
     });
     let known = known.flatten();
-    match &known {
-        Some((original, _)) => out.extend_from_slice(&exchange.revisit(original)),
-        None => out.extend_from_slice(&exchange.response),
-    }
-    let place = Place { part: key.to_owned(), offset, length: out.len() as u64 - offset };
+    let place = match &known {
+        Some((original, _)) => append(&exchange.revisit(original), key, out),
+        None => append(&exchange.response, key, out),
+    };
     if known.is_none() && exchange.is_referable {
         new.insert(exchange.digest, (exchange.original.clone(), place.clone()));
     }

@@ -6,6 +6,7 @@
 //! Invariant: whatever a slice ends in, its lease is finished, handed back, or left to end by itself; a worker that
 //! dies costs repeated work, never rows.
 
+mod artifact;
 mod collect;
 mod deliver;
 mod held;
