@@ -135,6 +135,7 @@ def an_archive_is_read_whole():
         equal(head.get_header("content-encoding"), "gzip", "the encoding is kept")
         equal(gzip.decompress(raw).decode(), truth, "the page")
         plain = gzip.decompress(data)
+        expect(b"\r\nContent-Encoding: gzip\r\n" in plain, "header lines are kept as they came")
         expect(SECRET.encode() not in plain, "a secret is in the archive")
         expect(b"x-api-key: [left out]" in plain, "the header line is there without its value")
 

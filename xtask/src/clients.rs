@@ -45,6 +45,10 @@ pub(crate) fn author() -> Result<Verdict> {
     script(&tools::venv()?, "author.py", &[])
 }
 
+pub(crate) fn archive() -> Result<Verdict> {
+    script(&tools::venv()?, "archive.py", &[])
+}
+
 pub(crate) fn readme() -> Result<Verdict> {
     tools::openssl_and_curl()?;
     script(&tools::python()?, "readme.py", &[])

@@ -60,6 +60,11 @@ pub(crate) const ALL: &[Step] = &[
         what: "why a field has its value: a saved page, and a record that was collected",
         check: clients::author,
     },
+    Step {
+        name: "archive",
+        what: "kept pages: read whole by warcio, replayed without a request, explained, over SIGKILL",
+        check: clients::archive,
+    },
     Step { name: "readme", what: "every curl example of the README, as printed", check: clients::readme },
     Step { name: "demo", what: "the README's first command, to its end", check: clients::demo },
     Step {
@@ -85,6 +90,7 @@ const CLIENTS: &[&str] = &[
     "reload",
     "quality",
     "author",
+    "archive",
     "readme",
     "demo",
     "crash",

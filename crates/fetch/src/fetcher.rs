@@ -9,13 +9,14 @@ use crate::clock::now;
 use crate::connect::{Connector, Parts, refused};
 use crate::decode::encodings;
 use crate::guard::{Guard, is_localhost};
-use crate::message::Hop;
+use crate::message::{self, Hop};
 use crate::pace::{Limits, Pacer, Turn, Want};
 use crate::proxy::{Proxy, proxy_error};
 use crate::resolve::{Names, Resolver};
 use crate::settings::{Settings, SettingsError};
 use crate::stats::{Counters, Stats};
 use crate::stream::Answers;
+use crate::tap::Tap;
 use crate::{AllowList, FetchError, FetchErrorKind, Fetcher, retry_after, tls};
 use async_trait::async_trait;
 use http::header::CONTENT_ENCODING;
@@ -141,6 +142,9 @@ impl Inner {
     async fn page(&self, request: Request, express: bool) -> Result<Page, FetchError> {
         let want = want(&request.needs, express);
         let mut exchanges = request.needs.archive.then(Vec::new);
+        if exchanges.is_some() {
+            Tap::want();
+        }
         let mut hop = Hop::first(request, &self.user_agent)?;
         // One proxy for all hops: a site that sees the address change between them may take it for theft.
         let route = &self.routes[self.next_route.fetch_add(1, Ordering::Relaxed) % self.routes.len()];
@@ -211,7 +215,10 @@ impl Inner {
     ) -> Result<Step, FetchError> {
         let host = hop.url.host_str().unwrap_or_default();
         let answer = self.head(route, hop, bounds, host).await?;
-        let (head, mut body) = answer.into_parts();
+        let (mut head, mut body) = answer.into_parts();
+        if kept.is_some() {
+            message::note_raw_head(&mut head);
+        }
         let status = head.status.as_u16();
         self.counters.answer(status);
         if status == 407 && route.proxy.is_some() {

@@ -29,6 +29,7 @@ pub mod robots;
 mod settings;
 mod stats;
 mod stream;
+mod tap;
 mod tls;
 pub mod warc;
 

@@ -3,6 +3,7 @@
 use crate::client::{Whole, uri};
 use crate::proxy::basic;
 use crate::stream::Peer;
+use crate::tap::{RawHead, Tap};
 use crate::warc;
 use crate::{FetchError, FetchErrorKind};
 use bytes::Bytes;
@@ -49,6 +50,14 @@ pub(crate) fn headers(lines: &[(String, String)]) -> Result<HeaderMap, FetchErro
         map.append(key, value);
     }
     Ok(map)
+}
+
+/// Puts the head as it came beside what was parsed of it, if the connection still has it and it is this answer's.
+pub(crate) fn note_raw_head(answer: &mut response::Parts) {
+    let raw = answer.extensions.get::<Tap>().and_then(Tap::take);
+    if let Some(head) = raw.and_then(|raw| warc::as_received(&raw, answer.status, &answer.headers)) {
+        answer.extensions.insert(RawHead(head));
+    }
 }
 
 /// One hop on the way to a page.
@@ -125,7 +134,10 @@ impl Hop {
             address: address.map(|peer| peer.0),
             request_head: warc::request_head(&method, &self.url, &self.headers, self.body.len()),
             request_body: self.body.clone(),
-            answer_head: warc::answer_head(answer.status, &answer.headers),
+            answer_head: match answer.extensions.get::<RawHead>() {
+                Some(raw) => raw.0.clone(),
+                None => warc::answer_head(answer.status, &answer.headers),
+            },
             is_cut: wire.is_none(),
             answer_body: wire.unwrap_or_default(),
         }

@@ -107,7 +107,8 @@ impl Inner {
         let mut file = File::open(&self.path).map_err(|e| failed(&e))?;
         file.seek(SeekFrom::Start(spot.offset)).map_err(|e| failed(&e))?;
         let limits = Limits { block_bytes: self.page_bytes_max.saturating_add(HEADS) };
-        let record = Reader::new(BufReader::new(file), spot.offset, limits).next().map_err(|e| failed(&e))?;
+        let record =
+            Reader::new(BufReader::new(file), spot.offset, limits).next_record().map_err(|e| failed(&e))?;
         record.ok_or_else(|| unreadable("the file has become shorter"))
     }
 }
@@ -126,7 +127,7 @@ fn scan(path: &Path, limits: Limits) -> io::Result<Option<(FileIndex, Option<War
     let mut reader = Reader::new(BufReader::new(File::open(path)?), 0, limits);
     let mut index = FileIndex::default();
     loop {
-        match reader.next() {
+        match reader.next_record() {
             Ok(Some(record)) if record.within > 0 => return Ok(None),
             Ok(Some(record)) => index.add(&record).map_err(io::Error::other)?,
             Ok(None) => return Ok(Some((index, None))),

@@ -1,5 +1,6 @@
 //! A connection as hyper's client wants it: bytes in and out, and what it should know about them.
 
+use crate::tap::Tap;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
@@ -35,6 +36,7 @@ pub(crate) struct Stream {
     /// Spoken to as a proxy: requests carry the whole URL.
     proxied: bool,
     answers: Answers,
+    tap: Tap,
 }
 
 enum Io {
@@ -45,17 +47,18 @@ enum Io {
 
 impl Stream {
     pub(crate) fn plain(tcp: TcpStream, proxied: bool) -> Self {
-        Self { io: Io::Plain(tcp), proxied, answers: Answers::default() }
+        Self { io: Io::Plain(tcp), proxied, answers: Answers::default(), tap: Tap::default() }
     }
 
     pub(crate) fn tls(tls: TlsStream<TcpStream>) -> Self {
-        Self { io: Io::Tls(Box::new(tls)), proxied: false, answers: Answers::default() }
+        Self { io: Io::Tls(Box::new(tls)), proxied: false, answers: Answers::default(), tap: Tap::default() }
     }
 }
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        let mut connected = Connected::new().proxy(self.proxied).extra(self.answers.clone());
+        let mut connected =
+            Connected::new().proxy(self.proxied).extra(self.answers.clone()).extra(self.tap.clone());
         let tcp = match &self.io {
             Io::Plain(tcp) => tcp,
             Io::Tls(tls) => tls.get_ref().0,
@@ -72,7 +75,9 @@ impl Connection for Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let polled = match &mut this.io {
             Io::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Io::Tls(tls) => match Pin::new(tls).poll_read(cx, buf) {
                 // Closed without TLS's goodbye, as many servers do. Where a length was announced the body is still
@@ -82,13 +87,17 @@ impl AsyncRead for Stream {
                 }
                 polled => polled,
             },
-        }
+        };
+        this.tap.came(&buf.filled()[before..]);
+        polled
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().io {
+        let this = self.get_mut();
+        this.tap.sent();
+        match &mut this.io {
             Io::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Io::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
         }
@@ -113,7 +122,9 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().io {
+        let this = self.get_mut();
+        this.tap.sent();
+        match &mut this.io {
             Io::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
             Io::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
         }

@@ -84,7 +84,10 @@ impl Archive {
     }
 
     /// The archive as one WARC file: gzip members one behind the other.
-    pub fn stream(&self, id: &SnapshotId) -> impl Stream<Item = Result<Bytes>> + Send + Sync + Unpin + 'static {
+    pub fn stream(
+        &self,
+        id: &SnapshotId,
+    ) -> impl Stream<Item = Result<Bytes>> + Send + Sync + Unpin + 'static {
         let (send, mut receive) = tokio::sync::mpsc::channel(2);
         let (archive, id) = (self.clone(), id.clone());
         tokio::spawn(async move {
@@ -146,7 +149,10 @@ impl Archive {
         for (part, n) in candidates {
             let index = self.index(&part).await?;
             let Some(entry) = index.get(n) else { continue };
-            if entry.input.root == input.root && entry.input.row == input.row && entry.input.kind == input.kind {
+            if entry.input.root == input.root
+                && entry.input.row == input.row
+                && entry.input.kind == input.kind
+            {
                 return Ok(Some(entry.clone()));
             }
             if good.is_none() && (200..300).contains(&entry.status) {
@@ -164,8 +170,7 @@ impl Archive {
         let mut answer = Answer::of(&head).ok_or_else(|| damaged("a record holds no answer".into()))?;
         if let Some(place) = &entry.body {
             let body = self.record(place).await?;
-            answer.body =
-                Answer::of(&body).ok_or_else(|| damaged("a record holds no answer".into()))?.body;
+            answer.body = Answer::of(&body).ok_or_else(|| damaged("a record holds no answer".into()))?.body;
         }
         let url = entry.url.parse().map_err(|e| damaged(format!("{}: {e}", entry.url)))?;
         if let Some(made) = &entry.made {
@@ -208,7 +213,7 @@ impl Archive {
             return Err(damaged("a record is larger than a page may be".into()));
         }
         let bytes = self.bucket.get(&place.part, place.offset, place.length).await?;
-        let record = Reader::new(&bytes[..], place.offset, Limits { block_bytes: most }).next();
+        let record = Reader::new(&bytes[..], place.offset, Limits { block_bytes: most }).next_record();
         record.map_err(|e| damaged(e.to_string()))?.ok_or_else(|| damaged("a record is not there".into()))
     }
 
@@ -223,7 +228,9 @@ impl Archive {
             for at in &listed {
                 let start = at.first_record + if with_errors { at.first_error } else { 0 };
                 let Content::Segment(segment) = &at.content else { continue };
-                let Some(within) = number.checked_sub(start).filter(|n| *n < segment.records) else { continue };
+                let Some(within) = number.checked_sub(start).filter(|n| *n < segment.records) else {
+                    continue;
+                };
                 let parts = self.store.archive(&snapshot.id, at.seq, 1).await?;
                 let Some(part) = parts.first().filter(|part| part.seq == at.seq) else { return Ok(None) };
                 let index = self.index(part).await?;

@@ -34,9 +34,10 @@ impl Answer {
         }
         let (status, map, start) = head(&record.block)?;
         let wire = &record.block[start..];
-        let is_chunked = map.get_all(http::header::TRANSFER_ENCODING).iter().any(|v| {
-            v.as_bytes().to_ascii_lowercase().ends_with(b"chunked")
-        });
+        let is_chunked = map
+            .get_all(http::header::TRANSFER_ENCODING)
+            .iter()
+            .any(|v| v.as_bytes().to_ascii_lowercase().ends_with(b"chunked"));
         // Some writers take the chunks out and leave the line that announces them.
         let body = if is_chunked { unchunked(wire) } else { None };
         let body = body.map_or_else(|| Bytes::copy_from_slice(wire), Bytes::from);
@@ -79,7 +80,7 @@ pub fn page_of(answer: Answer, url: Url, at: Timestamp, bytes_max: u64) -> Resul
 }
 
 /// Status, header lines, and where the body begins.
-fn head(block: &[u8]) -> Option<(u16, HeaderMap, usize)> {
+pub(super) fn head(block: &[u8]) -> Option<(u16, HeaderMap, usize)> {
     let mut at = 0;
     let mut next = || {
         let rest = &block[at..];
@@ -105,10 +106,10 @@ fn head(block: &[u8]) -> Option<(u16, HeaderMap, usize)> {
                 value.push(b' ');
                 value.extend_from_slice(line.trim_ascii());
             }
-        } else if let Some(colon) = line.iter().position(|b| *b == b':') {
-            if lines.len() < LINES_MAX {
-                lines.push((line[..colon].trim_ascii().to_vec(), line[colon + 1..].trim_ascii().to_vec()));
-            }
+        } else if let Some(colon) = line.iter().position(|b| *b == b':')
+            && lines.len() < LINES_MAX
+        {
+            lines.push((line[..colon].trim_ascii().to_vec(), line[colon + 1..].trim_ascii().to_vec()));
         }
     }
     let mut map = HeaderMap::new();

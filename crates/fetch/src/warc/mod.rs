@@ -16,6 +16,7 @@ mod read;
 mod write;
 
 pub use answer::{Answer, page_of};
+pub(crate) use head::as_received;
 pub use head::{answer_head, redacted, request_head};
 pub(crate) use index::moment;
 pub use index::{FileIndex, Spot};

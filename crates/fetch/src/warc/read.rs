@@ -123,7 +123,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// The next record; `None` at the end. After an error there are none.
-    pub fn next(&mut self) -> Result<Option<Record>, WarcError> {
+    pub fn next_record(&mut self) -> Result<Option<Record>, WarcError> {
         match self.step() {
             Ok(Some(record)) => Ok(Some(record)),
             ended => {
@@ -252,7 +252,10 @@ fn line<R: BufRead>(input: &mut Counted<R>, left: &mut usize) -> io::Result<Vec<
     input.by_ref().take(*left as u64).read_until(b'\n', &mut out)?;
     *left -= out.len();
     if *left == 0 {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a head of more than {HEAD_BYTES} bytes")));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("a head of more than {HEAD_BYTES} bytes"),
+        ));
     }
     Ok(out)
 }

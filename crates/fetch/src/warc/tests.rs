@@ -23,7 +23,7 @@ fn all(bytes: &[u8]) -> (Vec<Record>, Option<WarcError>) {
     let mut reader = Reader::new(BufReader::with_capacity(7, bytes), 0, LIMITS);
     let mut records = Vec::new();
     loop {
-        match reader.next() {
+        match reader.next_record() {
             Ok(Some(record)) => records.push(record),
             Ok(None) => return (records, None),
             Err(error) => return (records, Some(error)),
@@ -61,7 +61,10 @@ fn an_exchange_comes_back_as_the_page_it_was() {
     assert_eq!(records[1].header("warc-date"), Some("2023-11-14T22:13:20.123Z"));
     let answer = Answer::of(&records[1]).unwrap();
     let page = page_of(answer, "http://a/x?y".parse().unwrap(), moment(&records[1]), 1 << 20).unwrap();
-    assert_eq!((page.status, &page.body[..], page.fetched_at.ms()), (200, body.as_bytes(), 1_700_000_000_123));
+    assert_eq!(
+        (page.status, &page.body[..], page.fetched_at.ms()),
+        (200, body.as_bytes(), 1_700_000_000_123)
+    );
     let names: Vec<&str> = page.headers.iter().map(|(n, _)| n.as_str()).collect();
     assert_eq!(names, ["content-type", "transfer-encoding", "set-cookie", "set-cookie", "x"]);
 }
@@ -78,6 +81,17 @@ fn secrets_are_left_out() {
     assert_eq!(kept("set-cookie", "sid=s3cret; Path=/", false), "sid=[left out]; Path=/");
     assert_eq!(kept("Set-Cookie", "s3cret", false), "[left out]");
     assert_eq!(kept("location", "/x", false), "/x");
+}
+
+#[test]
+fn heads_are_kept_as_they_came() {
+    let raw = b"HTTP/1.0 200 Fine\r\nX-Case:Kept\r\nSet-Cookie: a=s3cret;\r\n s3cret\r\nTransfer-Encoding: chunked\r\nx-b: 2\r\n\r\n";
+    let (_, headers, _) = answer::head(raw).unwrap();
+    let kept = as_received(raw, http::StatusCode::OK, &headers).unwrap();
+    let wanted = "HTTP/1.0 200 Fine\r\nX-Case: Kept\r\nSet-Cookie: a=[left out];\r\nX-Orig-Transfer-Encoding: chunked\r\nx-b: 2\r\n\r\n";
+    assert_eq!(std::str::from_utf8(&kept).unwrap(), wanted);
+    assert!(as_received(raw, http::StatusCode::NOT_FOUND, &headers).is_none());
+    assert!(as_received(raw, http::StatusCode::OK, &http::HeaderMap::new()).is_none());
 }
 
 #[test]

@@ -155,7 +155,8 @@ impl Head {
 
 /// Whether packing a body again would gain next to nothing.
 fn is_packed(head: &[u8], body: &[u8]) -> bool {
-    const MAGIC: &[&[u8]] = &[b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x89PNG", b"\xff\xd8\xff", b"PK\x03\x04", b"GIF8"];
+    const MAGIC: &[&[u8]] =
+        &[b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x89PNG", b"\xff\xd8\xff", b"PK\x03\x04", b"GIF8"];
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     let encoded = head.lines().any(|line| {
         line.strip_prefix("content-encoding:").is_some_and(|value| !matches!(value.trim(), "" | "identity"))

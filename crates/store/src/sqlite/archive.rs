@@ -34,7 +34,11 @@ pub(super) fn parts(conn: &Connection, id: &SnapshotId, from: u64, limit: usize)
     )
 }
 
-pub(super) fn pages(conn: &Connection, id: &SnapshotId, asked: &[PageKey]) -> Result<Vec<Vec<(KeptPart, usize)>>> {
+pub(super) fn pages(
+    conn: &Connection,
+    id: &SnapshotId,
+    asked: &[PageKey],
+) -> Result<Vec<Vec<(KeptPart, usize)>>> {
     let k = key_of(conn, id)?;
     let of = |asked: &PageKey| {
         conn.all(
@@ -72,14 +76,23 @@ mod tests {
         let (now, id) = (Timestamp::from_ms(1_000), SnapshotId::new(Timestamp::from_ms(1_000), 1));
         let new = NewSnapshot { id: id.clone(), trigger: trigger(), now };
         store.begin(new).await.unwrap();
-        store.add(&id, vec![vec![Input::given(0, "{\"url\":\"http://a/\"}".into(), "a".into())]], now).await.unwrap();
-        let commit = Commit { id: id.clone(), trigger: trigger(), deliveries: Vec::new(), idempotency: None, now };
+        store
+            .add(&id, vec![vec![Input::given(0, "{\"url\":\"http://a/\"}".into(), "a".into())]], now)
+            .await
+            .unwrap();
+        let commit =
+            Commit { id: id.clone(), trigger: trigger(), deliveries: Vec::new(), idempotency: None, now };
         store.commit(commit).await.unwrap();
-        let claim = Claim { jobs: 1, express_only: false, node: "n".into(), now, lease_until: now.plus_ms(1_000) };
+        let claim =
+            Claim { jobs: 1, express_only: false, node: "n".into(), now, lease_until: now.plus_ms(1_000) };
         let lease = store.claim(claim).await.unwrap().leases.remove(0);
         let asked = PageKey([7; 16]);
-        let part =
-            ArchivePart { key: "archive/x/1".into(), bytes: 10, index_bytes: 5, asked: vec![PageKey([1; 16]), asked] };
+        let part = ArchivePart {
+            key: "archive/x/1".into(),
+            bytes: 10,
+            index_bytes: 5,
+            asked: vec![PageKey([1; 16]), asked],
+        };
         // A page without rows leaves a part all the same.
         let outcome = Outcome { settled: 1, archive: Some(Box::new(part)), ..Outcome::default() };
         let late = crate::Lease { epoch: lease.epoch + 1, ..lease.clone() };
@@ -91,7 +104,10 @@ mod tests {
         store.finish(&lease, &outcome, None, &[], now).await.unwrap();
         let parts = store.archive(&id, 0, 10).await.unwrap();
         assert_eq!(parts, [KeptPart { seq: 0, key: "archive/x/1".into(), bytes: 10, index_bytes: 5 }]);
-        assert_eq!(store.kept_pages(&id, &[PageKey([2; 16]), asked]).await.unwrap(), [vec![], vec![(parts[0].clone(), 1)]]);
+        assert_eq!(
+            store.kept_pages(&id, &[PageKey([2; 16]), asked]).await.unwrap(),
+            [vec![], vec![(parts[0].clone(), 1)]]
+        );
         assert!(store.unregistered(&["archive/x/1".into()]).await.unwrap().is_empty());
         assert_eq!(store.snapshot(&id).await.unwrap().state, SnapshotState::Ready);
         let keys = store.expire(now.plus_ms(5_000), 100, now).await.unwrap();

@@ -25,11 +25,13 @@ mod writer;
 
 use crate::{
     Aborted, Change, Claim, Claimed, Commit, Committed, DeliveryLease, Finished, Gauges, Held, Idempotency,
-    Judged, KeptPart, Lease, NewSnapshot, Registered, Remembered, Result, SnapshotFilter, Store, StoreError, Token,
+    Judged, KeptPart, Lease, NewSnapshot, Registered, Remembered, Result, SnapshotFilter, Store, StoreError,
+    Token,
 };
 use async_trait::async_trait;
 use model::{
-    Delivery, DeliveryId, DeliveryOutcome, Input, JobId, Outcome, PageKey, Segment, Snapshot, SnapshotId, Timestamp,
+    Delivery, DeliveryId, DeliveryOutcome, Input, JobId, Outcome, PageKey, Segment, Snapshot, SnapshotId,
+    Timestamp,
 };
 use rusqlite::Connection;
 use std::path::Path;

@@ -61,7 +61,8 @@ pub(super) async fn explain(
     let record = record(&shared, &snapshot, &scraper, number).await?;
     let kept = shared.archive.of_row(&snapshot, number).await.map_err(ApiError::internal)?;
     if let Some(kept) = kept {
-        let answer = from_page(&shared, &snapshot, scraper, &record, (number, kept), query.text("field")).await?;
+        let answer =
+            from_page(&shared, &snapshot, scraper, &record, (number, kept), query.text("field")).await?;
         return Ok(Json(answer));
     }
     let fields = match query.text("field") {

@@ -9,8 +9,8 @@ use super::query::{Kind, Param, Query, optional, required};
 use extract::Scraper;
 use http::{HeaderName, HeaderValue};
 use model::{
-    Artifact, Cargo, DatasetId, Delivery, DeliveryId, DeliveryState, Destination, Door, Format, Notice, Origin,
-    Promise, SnapshotId, Timestamp, Trigger, Wishes, duration_ms, limit,
+    Artifact, Cargo, DatasetId, Delivery, DeliveryId, DeliveryState, Destination, Door, Format, Notice,
+    Origin, Promise, SnapshotId, Timestamp, Trigger, Wishes, duration_ms, limit,
 };
 use serde_json::{Map, Value};
 
@@ -56,8 +56,11 @@ const DEADLINE: Param = optional(
     Kind::Deadline,
     "Stop then and keep what was collected: an ISO moment, or a duration such as `30s`, `15min`, `2h`, `3d`.",
 );
-const ARCHIVE: Param =
-    optional("archive", Kind::Flag, "Keep every page as it came: to be downloaded, read again and explained.");
+const ARCHIVE: Param = optional(
+    "archive",
+    Kind::Flag,
+    "Keep every page as it came: to be downloaded, read again and explained.",
+);
 const DISCOVER_ONLY: Param =
     optional("discover_only", Kind::Flag, "The rows are the inputs found; nothing is collected.");
 

@@ -34,7 +34,7 @@ impl Diff {
             differ.before(row);
             Ok(())
         })?;
-        rows(&self.after, &mut |row| match differ.next(row) {
+        rows(&self.after, &mut |row| match differ.after(row) {
             Some(difference) => self.show(&difference),
             None => Ok(()),
         })?;
@@ -66,7 +66,8 @@ impl Diff {
                 }
                 out.push('\n');
                 for field in fields {
-                    let side = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), short);
+                    let side =
+                        |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), short);
                     let (before, after) = (side(&field.before), side(&field.after));
                     out.push_str(&format!("    {}: {before} → {after}\n", field.path));
                 }
@@ -106,7 +107,8 @@ fn rows(path: &Path, take: &mut dyn FnMut(Map<String, Value>) -> Result<()>) -> 
         let text = line.trim_ascii();
         let text = if number == 1 { text.strip_prefix(b"[").unwrap_or(text) } else { text };
         let whole = |text: &[u8]| serde_json::from_slice::<Map<String, Value>>(text).ok();
-        let trimmed = text.strip_suffix(b",").or_else(|| text.strip_suffix(b"]")).unwrap_or(text).trim_ascii();
+        let trimmed =
+            text.strip_suffix(b",").or_else(|| text.strip_suffix(b"]")).unwrap_or(text).trim_ascii();
         if trimmed.is_empty() || trimmed == b"]" {
             continue;
         }
@@ -116,8 +118,9 @@ fn rows(path: &Path, take: &mut dyn FnMut(Map<String, Value>) -> Result<()>) -> 
                 // An array of another layout: at once.
                 let mut all = line.clone();
                 input.read_to_end(&mut all).with_context(|| name.to_string())?;
-                let rows: Vec<Map<String, Value>> = serde_json::from_slice(&all)
-                    .map_err(|e| Mistake(format!("{name}: neither rows of JSON nor an array of them: {e}")))?;
+                let rows: Vec<Map<String, Value>> = serde_json::from_slice(&all).map_err(|e| {
+                    Mistake(format!("{name}: neither rows of JSON nor an array of them: {e}"))
+                })?;
                 return rows.into_iter().try_for_each(take);
             }
             None => bail!(Mistake(format!("{name}:{number}: not a JSON object"))),

@@ -81,7 +81,7 @@ impl Differ {
         }
     }
 
-    /// A row of the first result; all of them come before the first [`Differ::next`].
+    /// A row of the first result; all of them come before the first [`Differ::after`].
     pub(super) fn before(&mut self, row: Map<String, Value>) {
         let key = self.identity(&row).to_string();
         let rows = self.old.entry(key.clone()).or_default();
@@ -92,7 +92,7 @@ impl Differ {
     }
 
     /// A row of the second result; `None` if the first has one that is alike.
-    pub(super) fn next(&mut self, row: Map<String, Value>) -> Option<Difference> {
+    pub(super) fn after(&mut self, row: Map<String, Value>) -> Option<Difference> {
         let of = self.identity(&row);
         let key = of.to_string();
         let number = {
@@ -164,15 +164,15 @@ mod tests {
         for (url, title) in [("a", "1"), ("a", "2"), ("b", "3"), ("gone", "4")] {
             differ.before(of(url, title, "then"));
         }
-        assert_eq!(differ.next(of("b", "3", "now")), None);
-        assert_eq!(differ.next(of("a", "1", "now")), None);
-        let changed = differ.next(of("a", "zwei", "now")).unwrap();
+        assert_eq!(differ.after(of("b", "3", "now")), None);
+        assert_eq!(differ.after(of("a", "1", "now")), None);
+        let changed = differ.after(of("a", "zwei", "now")).unwrap();
         assert_eq!(
             serde_json::to_value(&changed).unwrap(),
             json!({"change": "changed", "of": {"url": "a"}, "number": 1,
                    "fields": [{"path": "title", "before": "2", "after": "zwei"}]})
         );
-        assert!(matches!(differ.next(of("a", "3", "now")), Some(Difference::Added { .. })));
+        assert!(matches!(differ.after(of("a", "3", "now")), Some(Difference::Added { .. })));
         let (removed, counts) = differ.finish();
         assert_eq!(removed, [Difference::Removed { record: of("gone", "4", "then") }]);
         assert_eq!(counts, Differences { added: 1, changed: 1, unchanged: 2, removed: 1 });
@@ -182,7 +182,7 @@ mod tests {
     fn or_by_a_field_within() {
         let mut differ = Differ::new(Match::Field("about.sku".into()));
         differ.before(row(json!({"about": {"sku": 7}, "price": 1, "old": true})));
-        let told = differ.next(row(json!({"about": {"sku": 7}, "price": 2}))).unwrap();
+        let told = differ.after(row(json!({"about": {"sku": 7}, "price": 2}))).unwrap();
         let Difference::Changed { of, fields, .. } = told else { panic!("{told:?}") };
         assert_eq!(of, json!(7));
         let paths: Vec<&str> = fields.iter().map(|f| f.path.as_str()).collect();

@@ -87,8 +87,12 @@ fn lines(
                         line["html"] = html::decode(&page.body, page.header("content-type")).into();
                     }
                     let line = format!("{line}\n");
-                    writer.push(line.as_bytes(), &mut out).map_err(|e| ArchiveError::Damaged(e.to_string()))?;
-                    if out.len() >= PIECE && send.send(Ok(Bytes::from(std::mem::take(&mut out)))).await.is_err() {
+                    writer
+                        .push(line.as_bytes(), &mut out)
+                        .map_err(|e| ArchiveError::Damaged(e.to_string()))?;
+                    if out.len() >= PIECE
+                        && send.send(Ok(Bytes::from(std::mem::take(&mut out)))).await.is_err()
+                    {
                         return Ok(());
                     }
                 }

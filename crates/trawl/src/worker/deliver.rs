@@ -97,7 +97,8 @@ impl Worker {
         loop {
             // What is quarantined is sent only to who insisted on it.
             let ended = matches!(snapshot.state, SnapshotState::Ready | SnapshotState::Quarantined);
-            if let Some(at) = part.checked_sub(row_parts(promise, snapshot.visible_rows())).filter(|_| ended) {
+            if let Some(at) = part.checked_sub(row_parts(promise, snapshot.visible_rows())).filter(|_| ended)
+            {
                 match self.send_artifact(delivery, promise, &snapshot, part, at).await {
                     None => return Some(DeliveryOutcome::AllDone),
                     Some((file, Sent::Accepted)) => {

@@ -8,7 +8,9 @@
 use crate::archive::pack_index;
 use bytes::Bytes;
 use fetch::warc::{self, Original, Packed};
-use model::{ArchivePart, Exchange, Fate, Input, KeptPage, Made, Page, PageKey, Place, SnapshotId, Timestamp};
+use model::{
+    ArchivePart, Exchange, Fate, Input, KeptPage, Made, Page, PageKey, Place, SnapshotId, Timestamp,
+};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -65,7 +67,8 @@ impl Kept {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Fetched(page) => {
-                let came: usize = page.exchanges.iter().map(|one| one.response.len() + one.request.len()).sum();
+                let came: usize =
+                    page.exchanges.iter().map(|one| one.response.len() + one.request.len()).sum();
                 let made = page.made.as_ref().map_or(0, |made| {
                     let captured: usize = made.captured.iter().map(Vec::len).sum();
                     made.page.len() + made.screenshot.as_ref().map_or(0, Vec::len) + captured
@@ -234,9 +237,9 @@ fn lay(
     new: &mut New,
     out: &mut Vec<u8>,
 ) -> (Place, Option<Place>) {
-    let known = exchange.is_referable.then(|| {
-        new.get(&exchange.digest).cloned().or_else(|| bodies.find(snapshot, &exchange.digest))
-    });
+    let known = exchange
+        .is_referable
+        .then(|| new.get(&exchange.digest).cloned().or_else(|| bodies.find(snapshot, &exchange.digest)));
     let known = known.flatten();
     let place = match &known {
         Some((original, _)) => append(&exchange.revisit(original), key, out),
