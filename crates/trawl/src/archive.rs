@@ -43,6 +43,9 @@ pub enum ArchiveError {
     Damaged(String),
 }
 
+/// Unpacked indexes by their part, the newest last.
+type Indexes = VecDeque<(String, Arc<Vec<KeptPage>>)>;
+
 type Result<T> = std::result::Result<T, ArchiveError>;
 
 /// Reads the archives of snapshots.
@@ -51,7 +54,7 @@ pub struct Archive {
     store: Arc<dyn Store>,
     bucket: Arc<dyn Bucket>,
     page_bytes_max: u64,
-    indexes: Arc<Mutex<VecDeque<(String, Arc<Vec<KeptPage>>)>>>,
+    indexes: Arc<Mutex<Indexes>>,
 }
 
 /// The page of a row.
@@ -288,7 +291,7 @@ impl Archive {
         Ok(index)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(String, Arc<Vec<KeptPage>>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Indexes> {
         // Each change is one call on a queue, so a panic elsewhere leaves it whole.
         self.indexes.lock().unwrap_or_else(PoisonError::into_inner)
     }
