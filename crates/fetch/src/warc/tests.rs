@@ -1,3 +1,5 @@
+//! Records out and in again, anybody's files, and bytes that are no file at all.
+
 use super::*;
 use bytes::Bytes;
 use model::{Exchange, Timestamp};
