@@ -65,6 +65,10 @@ pub(crate) fn identity() -> Result<Verdict> {
     script(&tools::python()?, "identity.py", &[])
 }
 
+pub(crate) fn archive() -> Result<Verdict> {
+    script(&tools::venv()?, "archive.py", &[])
+}
+
 pub(crate) fn readme() -> Result<Verdict> {
     tools::openssl_and_curl()?;
     script(&tools::python()?, "readme.py", &[])

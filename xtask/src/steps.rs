@@ -85,6 +85,11 @@ pub(crate) const ALL: &[Step] = &[
         what: "logins, sessions, headers, secrets that stay secret, and proxies that flap",
         check: clients::identity,
     },
+    Step {
+        name: "archive",
+        what: "kept pages: read whole by warcio, replayed without a request, explained, over SIGKILL",
+        check: clients::archive,
+    },
     Step { name: "readme", what: "every curl example of the README, as printed", check: clients::readme },
     Step { name: "demo", what: "the README's first command, to its end", check: clients::demo },
     Step {
@@ -114,6 +119,7 @@ const CLIENTS: &[&str] = &[
     "reload",
     "quality",
     "author",
+    "archive",
     "readme",
     "demo",
     "crash",

@@ -37,6 +37,8 @@ pub enum FetchErrorKind {
     Down,
     /// The same for a while already.
     Gone,
+    /// A replay has no such page. Never passes.
+    NotArchived,
 }
 
 impl FetchErrorKind {
@@ -59,6 +61,7 @@ impl FetchErrorKind {
             Self::NoRobots => "no_robots",
             Self::Down => "down",
             Self::Gone => "gone",
+            Self::NotArchived => "not_archived",
         }
     }
 }
@@ -101,7 +104,8 @@ impl FetchError {
             | FetchErrorKind::TooLarge
             | FetchErrorKind::Redirects
             | FetchErrorKind::NoProxy
-            | FetchErrorKind::Robots => None,
+            | FetchErrorKind::Robots
+            | FetchErrorKind::NotArchived => None,
             FetchErrorKind::Timeout => Some(Trouble::Timeout),
             FetchErrorKind::Connection
             | FetchErrorKind::Protocol
@@ -119,6 +123,7 @@ impl FetchError {
             FetchErrorKind::Refused => FailureCode::BadInput,
             FetchErrorKind::Timeout => FailureCode::Timeout,
             FetchErrorKind::Robots | FetchErrorKind::NoRobots => FailureCode::RobotsDisallowed,
+            FetchErrorKind::NotArchived => FailureCode::NotArchived,
             FetchErrorKind::NoSuchHost
             | FetchErrorKind::Dns
             | FetchErrorKind::Connection

@@ -9,7 +9,7 @@ use crate::clock::now;
 use crate::connect::{Connector, Parts, refused};
 use crate::decode::encodings;
 use crate::guard::{Guard, is_localhost};
-use crate::message::Hop;
+use crate::message::{self, Hop};
 use crate::pace::{Limits, Pacer, Report, Turn, Want};
 use crate::proxy::{Gate, Proxy, ProxyStats, Route, Way, Ways, Wish, proxy_error};
 use crate::resolve::{Names, Resolver};
@@ -18,12 +18,13 @@ use crate::session::{Cookies, Sessions};
 use crate::settings::{Settings, SettingsError};
 use crate::stats::{Counters, Stats};
 use crate::stream::Answers;
+use crate::tap::Tap;
 use crate::{AllowList, FetchError, FetchErrorKind, Fetcher, retry_after, tls};
 use async_trait::async_trait;
 use http::header::{CONTENT_ENCODING, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Response};
 use hyper::body::Incoming;
-use model::{Method, Needs, Page, Request};
+use model::{Exchange, Method, Needs, Page, Request};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,6 +139,11 @@ enum Step {
 impl Inner {
     async fn page(&self, request: Request, express: bool) -> Result<Page, FetchError> {
         let (needs, want) = (request.needs.clone(), want(&request.needs, express));
+        // Nothing of a login is kept.
+        let mut exchanges = (needs.archive && !needs.private).then(Vec::new);
+        if exchanges.is_some() {
+            Tap::want();
+        }
         let mut hop = Hop::first(request, &self.user_agent)?;
         let session = needs.session.as_deref().map(|key| self.sessions.get(key, Instant::now()));
         if let Some(session) = session.as_deref().filter(|_| needs.fresh) {
@@ -160,13 +166,14 @@ impl Inner {
                 idle: Duration::from_millis(self.settings.idle_timeout_ms),
                 bytes_max: self.settings.page_bytes_max,
             };
-            let step = self.reach(wish, &mut way, &hop, &bounds, &mut cookies).await;
+            let step = self.reach(wish, &mut way, &hop, &bounds, &mut cookies, exchanges.as_mut()).await;
             self.end(turn, &step);
             let (status, target) = match step? {
                 Step::Page(mut page) => {
                     if needs.private {
                         page.extras.cookies = cookies.names(&page.url);
                     }
+                    page.extras.exchanges = exchanges.unwrap_or_default();
                     return Ok(page);
                 }
                 Step::Redirect(status, target) => (status, target),
@@ -219,8 +226,9 @@ impl Inner {
         hop: &Hop,
         bounds: &Bounds,
         cookies: &mut Cookies,
+        mut kept: Option<&mut Vec<Exchange>>,
     ) -> Result<Step, FetchError> {
-        let result = self.step(&way.route, hop, bounds, cookies).await;
+        let result = self.step(&way.route, hop, bounds, cookies, kept.as_deref_mut()).await;
         if way.proxy().is_none() {
             return result;
         }
@@ -238,22 +246,26 @@ impl Inner {
         };
         let first = std::mem::replace(way, other);
         tracing::debug!(site, %error, "the proxy failed, trying another");
-        let second = self.step(&way.route, hop, bounds, cookies).await;
+        let second = self.step(&way.route, hop, bounds, cookies, kept).await;
         way.note_second(second.as_ref().err(), &first, &error, site);
         second
     }
 
-    /// One request and its answer.
+    /// One request and its answer; both are added to `kept`.
     async fn step(
         &self,
         route: &Route,
         hop: &Hop,
         bounds: &Bounds,
         cookies: &mut Cookies,
+        kept: Option<&mut Vec<Exchange>>,
     ) -> Result<Step, FetchError> {
         let host = hop.url.host_str().unwrap_or_default();
         let answer = self.head(route, hop, bounds, host, cookies).await?;
-        let (head, mut body) = answer.into_parts();
+        let (mut head, mut body) = answer.into_parts();
+        if kept.is_some() {
+            message::note_raw_head(&mut head);
+        }
         let status = head.status.as_u16();
         self.counters.answer(status);
         if status == 407 && route.gate.as_ref().is_some_and(Gate::reads_http) {
@@ -268,12 +280,19 @@ impl Inner {
                 ..*bounds
             };
             // Whatever it says, it is only read so that the connection is free again.
-            _ = collect(&mut body, host, &bounds).await;
+            let wire = collect(&mut body, host, &bounds).await.ok();
+            if let Some(kept) = kept {
+                kept.push(hop.exchange(&head, wire, route.gate.is_none(), now()));
+            }
             return target.map(|target| Step::Redirect(head.status, target));
         }
         let encodings = encodings(head.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes))?;
         let wire = collect(&mut body, host, bounds).await?;
         let wire_bytes = wire.len() as u64;
+        let fetched_at = now();
+        if let Some(kept) = kept {
+            kept.push(hop.exchange(&head, Some(wire.clone()), route.gate.is_none(), fetched_at));
+        }
         let body = decoded(wire, encodings, self.settings.page_bytes_max).await?;
         self.counters.body(wire_bytes, body.len() as u64);
         Ok(Step::Page(Page {
@@ -281,7 +300,7 @@ impl Inner {
             status,
             headers: lines(&head.headers, cookies.session().is_some()),
             body,
-            fetched_at: now(),
+            fetched_at,
             wire_bytes,
             extras: model::Extras::default(),
         }))
@@ -380,7 +399,8 @@ fn report_of_error(error: &FetchError) -> Report {
         | FetchErrorKind::Robots
         | FetchErrorKind::NoRobots
         | FetchErrorKind::Down
-        | FetchErrorKind::Gone => Report::Nothing,
+        | FetchErrorKind::Gone
+        | FetchErrorKind::NotArchived => Report::Nothing,
     }
 }
 

@@ -3,11 +3,14 @@
 use crate::client::{Whole, uri};
 use crate::proxy::basic;
 use crate::session::Cookies;
+use crate::stream::Peer;
+use crate::tap::{RawHead, Tap};
+use crate::warc;
 use crate::{FetchError, FetchErrorKind};
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, COOKIE, LOCATION, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use model::{Method, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, response};
+use model::{Exchange, Method, Request, Timestamp};
 use url::Url;
 
 /// What we take, best first.
@@ -56,6 +59,14 @@ fn secret_lines(lines: &[(String, String)]) -> Result<Vec<(HeaderName, HeaderVal
     }
     let map = headers(lines)?;
     Ok(map.iter().map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
+/// Puts the head as it came beside what was parsed of it, if the connection still has it and it is this answer's.
+pub(crate) fn note_raw_head(answer: &mut response::Parts) {
+    let raw = answer.extensions.get::<Tap>().and_then(Tap::take);
+    if let Some(head) = raw.and_then(|raw| warc::as_received(&raw, answer.status, &answer.headers)) {
+        answer.extensions.insert(RawHead(head));
+    }
 }
 
 /// One hop on the way to a page.
@@ -119,6 +130,34 @@ impl Hop {
             message.headers_mut().insert(header::PROXY_AUTHORIZATION, credentials.clone());
         }
         Ok(message)
+    }
+
+    /// What was asked and answered, as an archive keeps it. `wire`: the body as it came, if it came whole.
+    pub(crate) fn exchange(
+        &self,
+        answer: &response::Parts,
+        wire: Option<Bytes>,
+        directly: bool,
+        at: Timestamp,
+    ) -> Exchange {
+        let method = match self.method {
+            Method::Get => http::Method::GET,
+            Method::Post => http::Method::POST,
+        };
+        let address = answer.extensions.get::<Peer>().filter(|_| directly);
+        Exchange {
+            url: self.url.clone(),
+            at,
+            address: address.map(|peer| peer.0),
+            request_head: warc::request_head(&method, &self.url, &self.headers, self.body.len()),
+            request_body: self.body.clone(),
+            answer_head: match answer.extensions.get::<RawHead>() {
+                Some(raw) => raw.0.clone(),
+                None => warc::answer_head(answer.status, &answer.headers),
+            },
+            is_cut: wire.is_none(),
+            answer_body: wire.unwrap_or_default(),
+        }
     }
 
     /// Where an answer leads; `None` if it is the page.

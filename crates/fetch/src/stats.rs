@@ -33,7 +33,7 @@ pub struct Stats {
     pub sessions: u64,
 }
 
-const KINDS: [FetchErrorKind; 16] = [
+const KINDS: [FetchErrorKind; 17] = [
     FetchErrorKind::Refused,
     FetchErrorKind::NoSuchHost,
     FetchErrorKind::Dns,
@@ -50,6 +50,7 @@ const KINDS: [FetchErrorKind; 16] = [
     FetchErrorKind::Gone,
     FetchErrorKind::Gateway,
     FetchErrorKind::NoProxy,
+    FetchErrorKind::NotArchived,
 ];
 
 #[derive(Default)]

@@ -1,7 +1,9 @@
 //! A connection as hyper's client wants it: bytes in and out, and what it should know about them.
 
+use crate::tap::Tap;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,12 +26,17 @@ impl Answers {
     }
 }
 
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
 /// One connection, with or without TLS.
 pub(crate) struct Stream {
     io: Io,
     /// Spoken to as a proxy: requests carry the whole URL.
     proxied: bool,
     answers: Answers,
+    tap: Tap,
 }
 
 enum Io {
@@ -40,17 +47,25 @@ enum Io {
 
 impl Stream {
     pub(crate) fn plain(tcp: TcpStream, proxied: bool) -> Self {
-        Self { io: Io::Plain(tcp), proxied, answers: Answers::default() }
+        Self { io: Io::Plain(tcp), proxied, answers: Answers::default(), tap: Tap::default() }
     }
 
     pub(crate) fn tls(tls: TlsStream<TcpStream>) -> Self {
-        Self { io: Io::Tls(Box::new(tls)), proxied: false, answers: Answers::default() }
+        Self { io: Io::Tls(Box::new(tls)), proxied: false, answers: Answers::default(), tap: Tap::default() }
     }
 }
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        let connected = Connected::new().proxy(self.proxied).extra(self.answers.clone());
+        let mut connected =
+            Connected::new().proxy(self.proxied).extra(self.answers.clone()).extra(self.tap.clone());
+        let tcp = match &self.io {
+            Io::Plain(tcp) => tcp,
+            Io::Tls(tls) => tls.get_ref().0,
+        };
+        if let Ok(peer) = tcp.peer_addr() {
+            connected = connected.extra(Peer(peer.ip()));
+        }
         match &self.io {
             Io::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => connected.negotiated_h2(),
             Io::Tls(_) | Io::Plain(_) => connected,
@@ -60,7 +75,9 @@ impl Connection for Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let polled = match &mut this.io {
             Io::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Io::Tls(tls) => match Pin::new(tls).poll_read(cx, buf) {
                 // Closed without TLS's goodbye, as many servers do. Where a length was announced the body is still
@@ -70,13 +87,17 @@ impl AsyncRead for Stream {
                 }
                 polled => polled,
             },
-        }
+        };
+        this.tap.came(&buf.filled()[before..]);
+        polled
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().io {
+        let this = self.get_mut();
+        this.tap.sent();
+        match &mut this.io {
             Io::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Io::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
         }
@@ -101,7 +122,9 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().io {
+        let this = self.get_mut();
+        this.tap.sent();
+        match &mut this.io {
             Io::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
             Io::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
         }

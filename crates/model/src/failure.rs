@@ -59,6 +59,8 @@ codes! {
     LoginFailed = "login_failed", "The login failed";
     /// No proxy could be used: none fits, or those that fit do not work.
     ProxyError = "proxy_error", "No proxy could be used";
+    /// A replay wants a page that was not kept.
+    NotArchived = "not_archived", "The page is not in the archive";
     /// Our own fault: a bug, or an input that kept killing its worker.
     Internal = "internal_error", "Something went wrong. Our team is looking into it.";
 }

@@ -64,6 +64,8 @@ pub struct Outcome {
     pub settled: u64,
     /// What its records and inputs are like; to be made anew when records are cut.
     pub profile: Option<Box<Profile>>,
+    /// Where the pages that it fetched are kept.
+    pub archive: Option<Box<crate::ArchivePart>>,
 }
 
 impl Outcome {
@@ -137,18 +139,30 @@ pub fn settle(
 
 /// The first `allowed` records of each root, and at most `total` in all: how a limit is kept to the row.
 pub fn keep_within(records: &mut Vec<Record>, allowed_per_root: &BTreeMap<u64, u64>, total: Option<u64>) {
+    let mut fits = fits_within(records.iter().map(|r| r.root), allowed_per_root, total).into_iter();
+    records.retain(|_| fits.next().unwrap_or(false));
+}
+
+/// Which of a row of records, given by their roots, [`keep_within`] keeps.
+pub fn fits_within(
+    roots: impl Iterator<Item = u64>,
+    allowed_per_root: &BTreeMap<u64, u64>,
+    total: Option<u64>,
+) -> Vec<bool> {
     let mut used: BTreeMap<u64, u64> = BTreeMap::new();
     let mut kept = 0_u64;
-    records.retain(|record| {
-        let n = used.entry(record.root).or_insert(0);
-        let fits = allowed_per_root.get(&record.root).is_none_or(|most| *n < *most)
-            && total.is_none_or(|most| kept < most);
-        if fits {
-            *n += 1;
-            kept += 1;
-        }
-        fits
-    });
+    roots
+        .map(|root| {
+            let n = used.entry(root).or_insert(0);
+            let fits = allowed_per_root.get(&root).is_none_or(|most| *n < *most)
+                && total.is_none_or(|most| kept < most);
+            if fits {
+                *n += 1;
+                kept += 1;
+            }
+            fits
+        })
+        .collect()
 }
 
 /// Cuts inputs into slices for jobs: runs of one host and one due time, at most [`limit::SLICE_INPUTS`] each, order

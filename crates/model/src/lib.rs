@@ -6,8 +6,10 @@
 //! The serde form of these types is what `store` keeps, so a field is only ever added, with a default.
 #![warn(missing_docs)]
 
+mod archive;
 mod canonical;
 mod delivery;
+pub mod diff;
 mod failure;
 mod id;
 mod identity;
@@ -24,6 +26,7 @@ mod time;
 mod trail;
 mod trigger;
 
+pub use archive::*;
 pub use canonical::*;
 pub use delivery::*;
 pub use failure::*;

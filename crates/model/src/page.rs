@@ -82,6 +82,9 @@ pub struct Needs {
     /// Header lines with secrets, for this page's origin only: a redirect elsewhere loses them.
     #[serde(default)]
     pub secret_headers: HiddenLines,
+    /// Keep what was sent and received: [`Extras::exchanges`].
+    #[serde(default)]
+    pub archive: bool,
 }
 
 /// What is done about a site's robots.txt.
@@ -119,6 +122,48 @@ pub struct Page {
 pub struct Extras {
     /// Names of the cookies that its session would send to this address now. Only with [`Needs::private`].
     pub cookies: Vec<String>,
+    /// A browser made the body: it is the document as its scripts left it.
+    pub rendered: bool,
+    /// The page as a picture (PNG).
+    pub screenshot: Option<Bytes>,
+    /// Responses that the page's scripts got and that the scraper asked for, in order.
+    pub captured: Vec<Captured>,
+    /// Every request and its answer on the way to the page, redirects first; only if [`Needs::archive`] asks for it.
+    pub exchanges: Vec<Exchange>,
+}
+
+/// A response that a page's scripts got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captured {
+    /// Where it came from.
+    pub url: url::Url,
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`, if it had one.
+    pub content_type: Option<String>,
+    /// The body, decoded.
+    pub body: Bytes,
+}
+
+/// One request and its answer as they went over the wire: what an archive keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// What was asked for, without credentials and fragment.
+    pub url: url::Url,
+    /// When the answer was complete; of the last one the page's own moment.
+    pub at: Timestamp,
+    /// Who answered, if it was asked without a proxy between.
+    pub address: Option<std::net::IpAddr>,
+    /// Request line and header lines, values of credentials left out.
+    pub request_head: Bytes,
+    /// Body of the request.
+    pub request_body: Bytes,
+    /// Status line and header lines, values of cookies left out.
+    pub answer_head: Bytes,
+    /// The body as it came, in its content encodings.
+    pub answer_body: Bytes,
+    /// The body did not come whole (redirects are not waited for).
+    pub is_cut: bool,
 }
 
 impl Page {

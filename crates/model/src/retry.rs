@@ -93,6 +93,12 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// One attempt: what answers the same again, as an archive does.
+    pub fn once() -> Self {
+        let once = Patience { attempts: 1, base_ms: 0, max_ms: 0 };
+        Self { timeout: once, reset: once, slow_down: once, server_error: once, other: once, proxy: once }
+    }
+
     /// The patience for that trouble.
     pub fn patience(&self, trouble: Trouble) -> &Patience {
         match trouble {

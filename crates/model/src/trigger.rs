@@ -1,6 +1,6 @@
 //! A request that has been believed: every field checked, every default filled.
 
-use crate::{DatasetId, HiddenLines, Notice, Promise, Timestamp};
+use crate::{DatasetId, HiddenLines, Notice, Promise, SnapshotId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The way in to a scraper.
@@ -88,6 +88,48 @@ pub struct Wishes {
     /// Header lines for the pages, names in lower case.
     #[serde(default, skip_serializing_if = "HiddenLines::is_empty")]
     pub request_headers: HiddenLines,
+    /// Keep every page fetched.
+    #[serde(default)]
+    pub archive: bool,
+    /// Read the pages that this run kept, and ask no site.
+    #[serde(default)]
+    pub replay: Option<SnapshotId>,
+    /// What of the pages is delivered beside the rows.
+    #[serde(default)]
+    pub artifacts: Vec<Artifact>,
+}
+
+/// What a page leaves for callers beside its records: a word of `download_fields`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Artifact {
+    /// The text of the pages.
+    Html,
+    /// The archive.
+    Warc,
+    /// Pictures of rendered pages.
+    Screenshot,
+}
+
+impl Artifact {
+    /// The artifact of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "html" => Some(Self::Html),
+            "warc" => Some(Self::Warc),
+            "screenshot" => Some(Self::Screenshot),
+            _ => None,
+        }
+    }
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Html => "html",
+            Self::Warc => "warc",
+            Self::Screenshot => "screenshot",
+        }
+    }
 }
 
 impl Trigger {

@@ -24,8 +24,8 @@ pub use sqlite::SqliteStore;
 use async_trait::async_trait;
 use model::quality::Profile;
 use model::{
-    Delivery, DeliveryId, DeliveryOutcome, DeliveryState, FailureCode, Input, Job, JobId, Outcome, Segment,
-    Snapshot, SnapshotId, SnapshotState, Timestamp, TokenId, Trigger,
+    Delivery, DeliveryId, DeliveryOutcome, DeliveryState, FailureCode, Input, Job, JobId, Outcome, PageKey,
+    Segment, Snapshot, SnapshotId, SnapshotState, Timestamp, TokenId, Trigger,
 };
 use std::collections::BTreeMap;
 
@@ -174,6 +174,19 @@ pub struct Registered {
     pub first_record: u64,
     /// Error rows before it.
     pub first_error: u64,
+}
+
+/// A registered part of a run's archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptPart {
+    /// Order within the snapshot: that of the segment which the same job left, if it left one.
+    pub seq: u64,
+    /// Key in the bucket.
+    pub key: String,
+    /// Bytes of WARC records, at the beginning.
+    pub bytes: u64,
+    /// Bytes of the index behind them.
+    pub index_bytes: u64,
 }
 
 /// Where rows come from.
@@ -355,6 +368,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// The caller's rows in order of their jobs: one batch from the cursor on, and the next cursor, `None` at the end.
     async fn inputs(&self, id: &SnapshotId, cursor: u64) -> Result<(Vec<Input>, Option<u64>)>;
+
+    /// Parts of a run's archive with `seq >= from`, in order, at most `limit`.
+    async fn archive(&self, id: &SnapshotId, from: u64, limit: usize) -> Result<Vec<KeptPart>>;
+
+    /// For each of the digests: the parts that have pages asked for so and the places in their indexes, the newest first.
+    async fn kept_pages(&self, id: &SnapshotId, asked: &[PageKey]) -> Result<Vec<Vec<(KeptPart, usize)>>>;
 
     /// One delivery, or [`StoreError::NotFound`].
     async fn delivery(&self, id: &DeliveryId) -> Result<Delivery>;

@@ -179,6 +179,8 @@ fn settings() -> Settings {
             signing_secret: None,
         },
         retention_ms: 86_400_000,
+        archive_always: false,
+        page_bytes_max: 20 << 20,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::hosts;
 use crate::rows::Rows;
 use crate::worker::{self, DeliverSettings, Pool, Worker};
 use anyhow::{Context, Result};
-use fetch::{HttpFetcher, Outbound, OutboundSettings};
+use fetch::{Fetcher, HttpFetcher, Outbound, OutboundSettings};
 use model::{Patience, RetryPolicy};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,6 +41,11 @@ pub struct App {
 impl App {
     /// Opens what survives and builds the rest; nothing runs yet.
     pub async fn open(config: Config) -> Result<Self> {
+        Self::open_with(config, None).await
+    }
+
+    /// As [`App::open`]; pages come from elsewhere than the web if `pages` says so.
+    pub async fn open_with(config: Config, pages: Option<Arc<dyn Fetcher>>) -> Result<Self> {
         let data = config.data.clone();
         std::fs::create_dir_all(&data)
             .with_context(|| format!("the data folder `{}` cannot be made", data.display()))?;
@@ -63,16 +68,21 @@ impl App {
         })?);
         hosts::load(&*store, &fetcher).await;
         let pool = Pool::new(config.worker.extract_threads).context("reading threads")?;
+        let is_replay = pages.is_some();
         let parts = worker::Parts {
             store: store.clone(),
             bucket: bucket.clone(),
-            fetcher: fetcher.clone(),
+            fetcher: pages.unwrap_or_else(|| fetcher.clone()),
             outbound,
             catalogue: catalogue.clone(),
             clock: clock.clone(),
             pool: pool.clone(),
         };
-        let worker = Worker::new(parts, worker_settings(&config));
+        let mut settings = worker_settings(&config);
+        if is_replay {
+            settings.retry = RetryPolicy::once();
+        }
+        let worker = Worker::new(parts, settings);
         let rows = Rows::new(store.clone(), bucket.clone());
         let (stop, _) = watch::channel(false);
         Ok(Self {
@@ -133,6 +143,7 @@ impl App {
             proxies: Arc::new(move || fetcher.proxies()),
             store: self.store.clone(),
             rows: self.rows.clone(),
+            archive: self.worker.archive.clone(),
             catalogue: self.catalogue.clone(),
             clock: self.clock.clone(),
             hosts: self.fetcher.clone(),
@@ -260,5 +271,7 @@ fn worker_settings(config: &Config) -> worker::Settings {
             signing_secret: Some(deliver.signing_secret.0.clone()).filter(|s| !s.is_empty()),
         },
         retention_ms: i64::from(config.retention.days) * 86_400_000,
+        archive_always: config.archive.always,
+        page_bytes_max: config.fetch.page_bytes_max,
     }
 }

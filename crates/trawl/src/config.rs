@@ -38,6 +38,7 @@ pub struct Config {
     pub worker: Worker,
     pub fetch: Fetch,
     pub deliver: Deliver,
+    pub archive: Archive,
     pub quality: Quality,
     pub retention: Retention,
     #[serde(default)]
@@ -126,6 +127,13 @@ pub struct Deliver {
     pub retry_hours: u64,
     pub retry_max_secs: u64,
     pub signing_secret: Secret,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see config.default.toml")]
+pub struct Archive {
+    pub always: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]

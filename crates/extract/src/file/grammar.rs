@@ -82,6 +82,7 @@ fn fetch() -> Value {
                     86_400_000,
                 ),
             ),
+            ("archive", boolean("Keep every page as it came: to be downloaded, read again and explained.")),
             (
                 "robots",
                 json!({ "enum": ["respect", "ignore"], "description": "What is done about robots.txt, whatever the server's setting." }),

@@ -145,6 +145,7 @@ fn fetch_needs(file: &Table<'_>) -> Fetch {
             &[("respect", model::RobotsPolicy::Respect), ("ignore", model::RobotsPolicy::Ignore)],
         ),
         exit,
+        archive: table.boolean("archive").unwrap_or(false),
         ..model::Needs::default()
     };
     let mut headers: Vec<_> = user_agent.map(|value| ("user-agent".to_owned(), value)).into_iter().collect();

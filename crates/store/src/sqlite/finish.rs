@@ -3,6 +3,7 @@
 //! Invariants: nothing is written unless the limits hold to the row; a repeated finish changes nothing; what a job led
 //! to is enqueued in the transaction that registers its rows.
 
+use super::archive;
 use super::lane::{self, Lanes, Leased, NewJob, state};
 use super::quality;
 use super::run::Run;
@@ -11,7 +12,7 @@ use super::stop;
 use super::writer::Tx;
 use crate::{CARRIED_EPOCH, Finished, Lease, Result, StoreError};
 use model::quality::Profile;
-use model::{FailureCode, Input, JobId, Outcome, Segment, Timestamp};
+use model::{ArchivePart, FailureCode, Input, JobId, Outcome, Segment, Timestamp};
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,7 @@ pub(super) struct Finish {
     pub(super) segment: Option<Segment>,
     pub(super) columns: Vec<String>,
     pub(super) profile: Option<Box<Profile>>,
+    pub(super) archive: Option<Box<ArchivePart>>,
     pub(super) now: Timestamp,
 }
 
@@ -89,6 +91,7 @@ impl Finish {
             segment: segment.cloned(),
             columns: columns.to_vec(),
             profile: outcome.profile.clone(),
+            archive: outcome.archive.clone(),
             now,
         })
     }
@@ -258,9 +261,14 @@ fn write_rows(tx: &Tx<'_>, run: &mut Run, told: &Finish) -> Result<()> {
                 int(run.counts.errors),
             ],
         )?;
-        run.next_seq += 1;
         run.plain_bytes += s.plain_bytes;
         run.counts.records += s.records;
+    }
+    if let Some(part) = &told.archive {
+        archive::register(tx.conn, run, run.next_seq, part)?;
+    }
+    if told.segment.is_some() || told.archive.is_some() {
+        run.next_seq += 1;
     }
     for (code, n) in &told.errors {
         run.count_errors(*code, *n);

@@ -5,6 +5,7 @@
 //! call runs to its end within one poll, so a simulation with a stopped clock is deterministic.
 //! Must not know: PostgreSQL; the two share only the trait.
 
+mod archive;
 mod claim;
 mod create;
 mod delivery;
@@ -25,11 +26,13 @@ mod writer;
 
 use crate::{
     Aborted, Change, Claim, Claimed, Commit, Committed, DeliveryLease, Finished, Gauges, Held, Idempotency,
-    Judged, Lease, NewSnapshot, Registered, Remembered, Result, SnapshotFilter, Store, StoreError, Token,
+    Judged, KeptPart, Lease, NewSnapshot, Registered, Remembered, Result, SnapshotFilter, Store, StoreError,
+    Token,
 };
 use async_trait::async_trait;
 use model::{
-    Delivery, DeliveryId, DeliveryOutcome, Input, JobId, Outcome, Segment, Snapshot, SnapshotId, Timestamp,
+    Delivery, DeliveryId, DeliveryOutcome, Input, JobId, Outcome, PageKey, Segment, Snapshot, SnapshotId,
+    Timestamp,
 };
 use rusqlite::Connection;
 use std::path::Path;
@@ -280,6 +283,16 @@ impl Store for SqliteStore {
     async fn inputs(&self, id: &SnapshotId, cursor: u64) -> Result<(Vec<Input>, Option<u64>)> {
         let id = id.clone();
         self.read(move |conn| query::inputs(conn, &id, cursor)).await
+    }
+
+    async fn archive(&self, id: &SnapshotId, from: u64, limit: usize) -> Result<Vec<KeptPart>> {
+        let id = id.clone();
+        self.read(move |conn| archive::parts(conn, &id, from, limit)).await
+    }
+
+    async fn kept_pages(&self, id: &SnapshotId, asked: &[PageKey]) -> Result<Vec<Vec<(KeptPart, usize)>>> {
+        let (id, asked) = (id.clone(), asked.to_vec());
+        self.read(move |conn| archive::pages(conn, &id, &asked)).await
     }
 
     async fn delivery(&self, id: &DeliveryId) -> Result<Delivery> {

@@ -52,7 +52,8 @@ fn keys_of_expired(conn: &Connection, limit: usize) -> Result<Vec<String>> {
     for run in runs {
         let room = limit - keys.len();
         let some: Vec<String> = conn.all(
-            "SELECT key FROM segment WHERE snapshot = ?1 AND key IS NOT NULL ORDER BY seq LIMIT ?2",
+            "SELECT key FROM segment WHERE snapshot = ?1 AND key IS NOT NULL
+             UNION ALL SELECT key FROM archive WHERE snapshot = ?1 LIMIT ?2",
             (run, len(room)),
             |r| r.get(0),
         )?;
@@ -74,6 +75,11 @@ pub(super) fn forget(tx: &Tx<'_>, keys: &[String]) -> Result<()> {
              AND EXISTS (SELECT 1 FROM snapshot WHERE k = segment.snapshot AND state = 'expired')",
             [key],
         )?;
+        tx.conn.exec(
+            "DELETE FROM archive WHERE key = ?1
+             AND EXISTS (SELECT 1 FROM snapshot WHERE k = archive.snapshot AND state = 'expired')",
+            [key],
+        )?;
     }
     Ok(())
 }
@@ -81,7 +87,8 @@ pub(super) fn forget(tx: &Tx<'_>, keys: &[String]) -> Result<()> {
 pub(super) fn unregistered(conn: &Connection, keys: &[String]) -> Result<Vec<String>> {
     let mut none = Vec::new();
     for key in keys {
-        let known = "SELECT 1 FROM segment WHERE key = ?1 AND key IS NOT NULL";
+        let known = "SELECT 1 FROM segment WHERE key = ?1 AND key IS NOT NULL
+                     UNION ALL SELECT 1 FROM archive WHERE key = ?1";
         if conn.one(known, [key], |_| Ok(()))?.is_none() {
             none.push(key.clone());
         }
@@ -108,6 +115,8 @@ pub(super) fn sweep(conn: &Connection) -> Result<bool> {
         for sql in [
             "DELETE FROM slice WHERE job IN (SELECT id FROM job WHERE snapshot = ?1 ORDER BY derived, id LIMIT ?2)",
             "DELETE FROM job WHERE id IN (SELECT id FROM job WHERE snapshot = ?1 ORDER BY derived, id LIMIT ?2)",
+            "DELETE FROM kept_page WHERE (snapshot, asked, seq, n) IN
+                 (SELECT snapshot, asked, seq, n FROM kept_page WHERE snapshot = ?1 LIMIT ?2)",
             "DELETE FROM extra_column WHERE (snapshot, name) IN
                  (SELECT snapshot, name FROM extra_column WHERE snapshot = ?1 LIMIT ?2)",
             "DELETE FROM segment WHERE (snapshot, seq) IN

@@ -47,6 +47,12 @@ pub(super) async fn cancel(
     }
 }
 
+pub(super) const RERUN: &[Param] = &[optional(
+    "from",
+    Kind::Word(&["archive"]),
+    "`archive`: read the pages that the snapshot kept, and ask no site.",
+)];
+
 /// The same inputs and options again, by the scraper's present version.
 pub(super) async fn rerun(
     State(shared): State<Arc<Shared>>,
@@ -55,6 +61,7 @@ pub(super) async fn rerun(
     request: Request,
 ) -> Result<Json<Value>> {
     let (parts, _) = request.into_parts();
+    let query = Query::read(parts.uri.query(), RERUN)?;
     let missing = || ApiError::missing("snapshot not found");
     let id = SnapshotId::parse(&id).ok_or_else(missing)?;
     let old = match shared.store.snapshot(&id).await {
@@ -65,6 +72,10 @@ pub(super) async fn rerun(
         return Err(ApiError::bad("Snapshot's inputs storage is expired and no longer available"));
     }
     let scraper = find(&shared, &principal, &old.trigger.dataset_id.0)?;
+    let replay = query.text("from") == Some("archive");
+    if replay && !shared.archive.is_kept(&old.id).await.map_err(ApiError::internal)?.0 {
+        return Err(ApiError::bad("The pages of this snapshot were not kept"));
+    }
     not_too_many(&shared, &scraper).await?;
     shared.catalogue.pin(&scraper).await.map_err(ApiError::unavailable)?;
     let now = shared.clock.now();
@@ -73,6 +84,8 @@ pub(super) async fn rerun(
     scraper.name().clone_into(&mut trigger.scraper);
     trigger.origin = origin(&parts, &principal);
     trigger.express = false;
+    // A replay refers to what was kept; run against the sites again, it keeps pages of its own.
+    trigger.wishes.replay = replay.then(|| old.id.clone());
     // A deadline is so far from the beginning; the same distance again.
     trigger.deadline = old.trigger.deadline.map(|at| now.plus_ms(at.ms() - old.created_at.ms()));
     let mut writer = Writer::new(shared.store.clone(), shared.new_snapshot_id(now), trigger.clone(), now);

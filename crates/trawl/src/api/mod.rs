@@ -5,6 +5,7 @@
 
 mod access;
 mod account;
+mod archive;
 mod auth;
 mod body;
 mod datasets;
@@ -36,6 +37,7 @@ pub use proxies::Source as Proxies;
 pub use routes::router;
 pub use server::{serve, tls_config};
 
+use crate::archive::Archive;
 use crate::catalogue::Catalogue;
 use crate::clock::Clock;
 use crate::metrics::Source;
@@ -83,6 +85,8 @@ pub struct Api {
     pub store: Arc<dyn Store>,
     /// Rows back out.
     pub rows: Rows,
+    /// Kept pages back out.
+    pub archive: Archive,
     /// The scrapers.
     pub catalogue: Arc<Catalogue>,
     /// Time and chance.
@@ -101,6 +105,7 @@ pub struct Api {
 struct Shared {
     store: Arc<dyn Store>,
     rows: Rows,
+    archive: Archive,
     catalogue: Arc<Catalogue>,
     clock: Arc<dyn Clock>,
     hosts: Arc<dyn Hosts>,

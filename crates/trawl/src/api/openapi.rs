@@ -3,7 +3,7 @@
 //! Invariant: what an operation can answer stands here; a property-based client is run against it in the tests.
 
 use super::query::Param;
-use super::{datasets, delivery, explain, hosts, manage, options, progress, quality, snapshot};
+use super::{archive, datasets, delivery, explain, hosts, manage, options, progress, quality, snapshot};
 use model::limit;
 use serde_json::{Map, Value, json};
 
@@ -15,6 +15,7 @@ enum Good {
     Rows,
     Text,
     Csv,
+    Archive,
     Events,
 }
 
@@ -114,6 +115,13 @@ const OPERATIONS: &[Operation] = &[
         Good::Csv,
         &[400, 403, 404],
     ),
+    get(
+        "/datasets/v3/snapshot/{snapshot_id}/archive",
+        "Download the pages kept, as WARC 1.1 (gzip, a member for each record).",
+        archive::DOWNLOAD,
+        Good::Archive,
+        &[202, 400, 403, 404],
+    ),
     post(
         "/datasets/v3/snapshot/{snapshot_id}/cancel",
         "Stop a job; what was collected is kept.",
@@ -124,15 +132,15 @@ const OPERATIONS: &[Operation] = &[
     ),
     post(
         "/datasets/v3/snapshot/{snapshot_id}/rerun",
-        "The same inputs and options again.",
-        &[],
+        "The same inputs and options again, from the sites or from the pages kept.",
+        manage::RERUN,
         None,
         Good::Object,
         &[400, 403, 404],
     ),
     get(
         "/datasets/v3/snapshot/{snapshot_id}/explain",
-        "Which rules of the scraper's file looked for the fields of a record.",
+        "Which rules of the scraper's file looked for the fields of a record, and where they found them if the page was kept.",
         explain::EXPLAIN,
         Good::Object,
         &[400, 403, 404],
@@ -306,6 +314,7 @@ fn good(good: Good) -> Value {
         Good::Array => typed("application/json", json!({ "type": "array", "items": { "type": "object" } })),
         Good::Text => typed("text/plain", json!({ "type": "string" })),
         Good::Csv => typed("text/csv", json!({ "type": "string" })),
+        Good::Archive => typed("application/gzip", json!({ "type": "string", "format": "binary" })),
         // Of each event, as clients read it (OpenAPI 3.1 has no other place for that).
         Good::Events => typed(
             "text/event-stream",

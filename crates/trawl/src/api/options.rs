@@ -9,8 +9,8 @@ use super::query::{Kind, Param, Query, optional, required};
 use extract::Scraper;
 use http::{HeaderName, HeaderValue};
 use model::{
-    Cargo, DatasetId, Delivery, DeliveryId, DeliveryState, Destination, Door, Format, HiddenLines, Notice,
-    Origin, Promise, SnapshotId, Timestamp, Trigger, duration_ms, limit,
+    Artifact, Cargo, DatasetId, Delivery, DeliveryId, DeliveryState, Destination, Door, Format, HiddenLines,
+    Notice, Origin, Promise, SnapshotId, Timestamp, Trigger, Wishes, duration_ms, limit,
 };
 use serde_json::{Map, Value};
 
@@ -60,6 +60,11 @@ const DEADLINE: Param = optional(
     Kind::Deadline,
     "Stop then and keep what was collected: an ISO moment, or a duration such as `30s`, `15min`, `2h`, `3d`.",
 );
+const ARCHIVE: Param = optional(
+    "archive",
+    Kind::Flag,
+    "Keep every page as it came: to be downloaded, read again and explained.",
+);
 const DISCOVER_ONLY: Param =
     optional("discover_only", Kind::Flag, "The rows are the inputs found; nothing is collected.");
 
@@ -93,8 +98,9 @@ pub(super) const TRIGGER: &[Param] = &[
     optional(
         "download_fields",
         Kind::Words(&["html", "warc", "screenshot"]),
-        "Page artefacts; not available on this server yet.",
+        "Deliver the pages too, after the rows: their text, the archive, pictures of rendered pages. Needs a delivery.",
     ),
+    ARCHIVE,
     optional("force_deliver", Kind::Flag, "Deliver also when nothing was collected."),
     optional(
         "quarantine",
@@ -117,6 +123,7 @@ pub(super) const SCRAPE: &[Param] = &[
     optional("format", Kind::Format, "Format of the answer; `ndjson` if absent."),
     optional("notify", Kind::FlagOrUrl, "Address told when the job ends."),
     DEADLINE,
+    ARCHIVE,
     DISCOVER_ONLY,
     SESSION,
 ];
@@ -276,9 +283,6 @@ impl Options {
     /// What the words mean together. `more`: options of the body may still follow, so that what they could mend is
     /// not refused yet.
     pub(super) fn read(words: &Words, scraper: &Scraper, now: Timestamp, more: bool) -> Result<Self> {
-        if words.query.text("download_fields").is_some() {
-            return Err(ApiError::option("\"download_fields\" is not available on this server yet"));
-        }
         if let Some(name) = words.query.text("session") {
             if name.chars().count() > SESSION_CHARS || name.chars().any(char::is_control) {
                 return Err(ApiError::option(format!(
@@ -313,6 +317,9 @@ impl Options {
                 promise.batch_size = Some(lines);
                 promise.stream = true;
             }
+        }
+        if promises.is_empty() && !more && words.query.text("download_fields").is_some() {
+            return Err(ApiError::option("\"download_fields\" requires \"endpoint\" or \"deliver\""));
         }
         let notice = if more { None } else { notice(&words.query)? };
         Ok(Self { custom_output_fields, deadline, promises, notice })
@@ -356,13 +363,22 @@ impl Options {
             notice: self.notice.clone(),
             quarantine,
             express,
-            wishes: model::Wishes {
+            wishes: Wishes {
                 session: words.query.text("session").map(str::to_owned),
                 request_headers: words.request_headers.clone(),
+                ..wishes(&words.query)
             },
             origin,
         })
     }
+}
+
+/// What is wanted beyond the documented API. Delivered pages have to be kept first.
+fn wishes(query: &Query) -> Wishes {
+    let words = query.text("download_fields").unwrap_or_default().split(',');
+    let mut artifacts: Vec<Artifact> = words.filter_map(|word| Artifact::parse(word.trim())).collect();
+    artifacts.dedup();
+    Wishes { archive: query.flag("archive") || !artifacts.is_empty(), artifacts, ..Wishes::default() }
 }
 
 /// The deliveries that a trigger promises: they wait for rows, or for the end.

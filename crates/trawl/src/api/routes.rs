@@ -2,8 +2,8 @@
 
 use super::error::{no_such_method, no_such_path};
 use super::{
-    Api, Shared, access, account, auth, datasets, delivery, explain, hosts, manage, openapi, progress,
-    proxies, quality, snapshot, trigger,
+    Api, Shared, access, account, archive, auth, datasets, delivery, explain, hosts, manage, openapi,
+    progress, proxies, quality, snapshot, trigger,
 };
 use axum::Router;
 use axum::extract::State;
@@ -27,6 +27,7 @@ pub fn router(api: Arc<Api>) -> Router {
     let shared = Arc::new(Shared {
         store: api.store.clone(),
         rows: api.rows.clone(),
+        archive: api.archive.clone(),
         catalogue: api.catalogue.clone(),
         clock: api.clock.clone(),
         hosts: api.hosts.clone(),
@@ -44,6 +45,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/datasets/v3/snapshot/{snapshot_id}", get(snapshot::download))
         .route("/datasets/v3/snapshot/{snapshot_id}/parts", get(snapshot::parts))
         .route("/datasets/v3/snapshot/{snapshot_id}/input", get(snapshot::input))
+        .route("/datasets/v3/snapshot/{snapshot_id}/archive", get(archive::download))
         .route("/datasets/v3/snapshot/{snapshot_id}/cancel", post(manage::cancel))
         .route("/datasets/v3/snapshot/{snapshot_id}/rerun", post(manage::rerun))
         .route("/datasets/v3/snapshot/{snapshot_id}/explain", get(explain::explain))

@@ -126,7 +126,7 @@ async fn body_of(
     response
 }
 
-fn set(response: &mut Response, name: axum::http::HeaderName, value: &str) {
+pub(super) fn set(response: &mut Response, name: axum::http::HeaderName, value: &str) {
     // Values are ids, words and file names of ours: always visible ASCII.
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
@@ -166,7 +166,7 @@ pub(super) fn why_not(snapshot: &Snapshot) -> String {
     }
 }
 
-fn not_ready() -> Response {
+pub(super) fn not_ready() -> Response {
     let body = Json(json!({ "status": "running", "message": "Snapshot is not ready yet, try again in 10s" }));
     (StatusCode::ACCEPTED, [(RETRY_AFTER, "10")], body).into_response()
 }

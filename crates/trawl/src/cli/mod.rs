@@ -4,8 +4,10 @@
 
 mod check;
 mod demo;
+mod diff;
 mod extract;
 mod http;
+mod pairs;
 mod run;
 mod serve;
 mod token;
@@ -57,6 +59,8 @@ enum Command {
     Check(check::Check),
     /// Read saved pages with a scraper: one JSON object a line.
     Extract(extract::Extract),
+    /// Show what differs between two results, record by record.
+    Diff(diff::Diff),
     /// Print the effective settings and where each comes from.
     Config {
         #[command(flatten)]
@@ -89,6 +93,7 @@ pub fn main() -> ExitCode {
             Command::Run(run) => run.run().await,
             Command::Check(check) => check.run(),
             Command::Extract(extract) => extract.run(),
+            Command::Diff(diff) => diff.run(),
             Command::Config { options } => options.show(),
             Command::Token(token) => token.run().await,
             Command::Migrate { options } => migrate(&options.load()?).await,

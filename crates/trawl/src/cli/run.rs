@@ -2,10 +2,12 @@
 
 use super::{Mistake, Options};
 use crate::app::App;
+use crate::config::Config;
 use crate::rows::{Range, Rows};
 use ::extract::Scraper;
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use fetch::{Fetcher, ReplayFetcher};
 use futures_util::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use model::{
@@ -39,6 +41,9 @@ pub(super) struct Run {
     /// Write the rows there instead of to standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Read the pages of a WARC file (anybody's, plain or gzip) and ask no site; without inputs, every page of it.
+    #[arg(long, value_name = "FILE.warc.gz")]
+    replay: Option<PathBuf>,
     /// Leave error rows out.
     #[arg(long)]
     no_errors: bool,
@@ -65,13 +70,18 @@ impl Run {
         super::start_log(&config)?;
         let folder = Folder::new()?;
         config.data.clone_from(&folder.0);
-        let mut app = App::open(config).await?;
-        let result = self.job(&mut app, format).await;
+        let pages = match &self.replay {
+            Some(path) => Some(replay(path, &folder.0, &config)?),
+            None => None,
+        };
+        let fetcher = pages.clone().map(|pages| Arc::new(pages) as Arc<dyn Fetcher>);
+        let mut app = App::open_with(config, fetcher).await?;
+        let result = self.job(&mut app, format, pages).await;
         app.stop().await;
         result
     }
 
-    async fn job(&self, app: &mut App, format: Format) -> Result<()> {
+    async fn job(&self, app: &mut App, format: Format, pages: Option<ReplayFetcher>) -> Result<()> {
         let Some(scraper) = app.catalogue.find(&self.scraper) else {
             bail!(Mistake(format!("there is no scraper `{}`", self.scraper)));
         };
@@ -85,7 +95,7 @@ impl Run {
             )));
         }
         let id = SnapshotId::new(app.clock.now(), app.clock.random());
-        self.trigger(app, &scraper, door, &id).await?;
+        self.trigger(app, &scraper, door, &id, pages.as_ref()).await?;
         app.start_workers();
         let mut out: Box<dyn Write + Send> = match &self.output {
             Some(path) => Box::new(std::fs::File::create(path).with_context(|| path.display().to_string())?),
@@ -106,7 +116,14 @@ impl Run {
         }
     }
 
-    async fn trigger(&self, app: &App, scraper: &Arc<Scraper>, door: Door, id: &SnapshotId) -> Result<()> {
+    async fn trigger(
+        &self,
+        app: &App,
+        scraper: &Arc<Scraper>,
+        door: Door,
+        id: &SnapshotId,
+        pages: Option<&ReplayFetcher>,
+    ) -> Result<()> {
         let now = app.clock.now();
         let trigger = Trigger {
             dataset_id: DatasetId(self.scraper.clone()),
@@ -132,17 +149,30 @@ impl Run {
         app.store.begin(NewSnapshot { id: id.clone(), trigger: trigger.clone(), now }).await?;
         let per_root = self.limit_per_input.is_some();
         let mut batch: Vec<(Timestamp, Input)> = Vec::new();
-        for (at, row) in (0_u64..).zip(self.rows()?) {
-            let believed = scraper.believe(&door, &row, &[]).map_err(|errors| {
-                let why: Vec<_> = errors.iter().map(|e| format!("{}: {}", e.field, e.reason)).collect();
-                Mistake(format!("input {}: {}", at + 1, why.join("; ")))
-            })?;
+        let (rows, of_file) = self.rows(pages)?;
+        let mut not_meant = 0_u64;
+        for (at, row) in (0_u64..).zip(rows) {
+            let believed = match scraper.believe(&door, &row, &[]) {
+                Ok(believed) => believed,
+                // Pages of other kinds, or of other sites than the scraper's.
+                Err(_) if of_file => {
+                    not_meant += 1;
+                    continue;
+                }
+                Err(errors) => {
+                    let why: Vec<_> = errors.iter().map(|e| format!("{}: {}", e.field, e.reason)).collect();
+                    bail!(Mistake(format!("input {}: {}", at + 1, why.join("; "))));
+                }
+            };
             batch.push((now, Input::given(at, Value::Object(row).to_string(), believed.host)));
             if batch.len() >= BATCH {
                 add(app, id, std::mem::take(&mut batch), per_root).await?;
             }
         }
         add(app, id, batch, per_root).await?;
+        if not_meant > 0 {
+            eprintln!("trawl: {not_meant} pages of the file are no inputs of `{}`", scraper.name());
+        }
         let commit = Commit { id: id.clone(), trigger, deliveries: Vec::new(), idempotency: None, now };
         match app.store.commit(commit).await {
             Ok(Committed::Accepted) => Ok(()),
@@ -152,8 +182,16 @@ impl Run {
         }
     }
 
-    fn rows(&self) -> Result<Vec<Map<String, Value>>> {
+    /// The inputs, and whether they are simply the pages of the file that is read again.
+    fn rows(&self, pages: Option<&ReplayFetcher>) -> Result<(Vec<Map<String, Value>>, bool)> {
         let mut rows = Vec::new();
+        if self.inputs.is_empty()
+            && self.input.is_none()
+            && let Some(pages) = pages
+        {
+            let rows: Result<_> = pages.starts().iter().map(|url| row_of(url.as_str())).collect();
+            return Ok((rows?, true));
+        }
         for word in &self.inputs {
             rows.push(row_of(word)?);
         }
@@ -161,8 +199,23 @@ impl Run {
             let text = read(path)?;
             rows.extend(rows_of(&text).with_context(|| path.display().to_string())?);
         }
-        Ok(rows)
+        Ok((rows, false))
     }
+}
+
+/// The pages of a WARC file.
+fn replay(path: &Path, folder: &Path, config: &Config) -> Result<ReplayFetcher> {
+    let name = path.display();
+    let fetch = &config.fetch;
+    let opened = ReplayFetcher::open(path, folder, fetch.page_bytes_max, fetch.redirects_max);
+    let opened = opened.map_err(|e| Mistake(format!("{name}: {e}")))?;
+    if let Some(broken) = opened.broken {
+        if opened.fetcher.answers() == 0 {
+            bail!(Mistake(format!("{name}: {broken}")));
+        }
+        eprintln!("trawl: {name}: {broken}; the pages before that are read");
+    }
+    Ok(opened.fetcher)
 }
 
 async fn add(app: &App, id: &SnapshotId, batch: Vec<(Timestamp, Input)>, per_root: bool) -> Result<()> {

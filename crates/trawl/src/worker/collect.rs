@@ -2,6 +2,8 @@
 
 use super::Worker;
 use super::held::{Hold, Signal};
+use super::identity::fate_of;
+use super::keep::{self, Kept, Pages};
 use super::slots::Slot;
 use super::trail;
 use super::work::{COLUMNS_MAX, Collected, Ended, Work};
@@ -10,9 +12,9 @@ use extract::{Extraction, Scraper};
 use futures_util::FutureExt;
 use model::quality::Profile;
 use model::{
-    Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, Record, Segment, SnapshotId,
-    SnapshotState, Trail, Trigger, Verdict, error_json, host_of, keep_within, limit, record_json, settle,
-    verdict,
+    Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, PageKey, Record, Segment, SnapshotId,
+    SnapshotState, Trail, Trigger, Verdict, error_json, fits_within, host_of, keep_within, limit,
+    record_json, settle, verdict,
 };
 
 use std::panic::AssertUnwindSafe;
@@ -63,12 +65,15 @@ impl Worker {
                 Signal::Stop(state) => Some(stop_failure(state)),
                 Signal::GoOn | Signal::HandBack => None,
             };
+            let kept = work.take_kept();
             let (fates, columns) = work.take(ended);
+            let pages = Pages::new(&fates, kept);
             let profile = profile_of(&slice, &fates);
             let policy = &self.settings.retry;
             let outcome = settle(fates, policy, self.clock.now(), self.clock.jitter(), stopping.as_ref());
             let carried = outcome.carried.clone();
-            let Some(job) = self.register(&work.lease, outcome, &profile, &columns, &hold).await else {
+            let Some(job) = self.register(&work.lease, outcome, pages, &profile, &columns, &hold).await
+            else {
                 return;
             };
             work.carry(job, carried);
@@ -133,44 +138,37 @@ impl Worker {
         if trigger.discover_only && input.found {
             return found_row(&input, trigger, self.clock.now());
         }
-        let request = match slice.scraper.plan(&trigger.door, &input) {
+        let mut request = match slice.scraper.plan(&trigger.door, &input) {
             Ok(request) => request,
             Err(failure) => return Fate::Never(failure).into(),
         };
-        let page = match self.page(slice, &input, request).await {
-            Ok(page) => page,
+        request.needs.archive |= trigger.wishes.archive || self.settings.archive_always;
+        let keeps = request.needs.archive;
+        let asked = PageKey::of(request.method, &request.url, request.body.as_deref());
+        let fetched = match &trigger.wishes.replay {
+            Some(from) => {
+                let replayed = self.archive.replay(from, &request, &input).await;
+                let replayed = replayed.map(|(page, entry)| (page, Some(Kept::Replayed(Box::new(entry)))));
+                replayed.map_err(|error| fate_of(&error))
+            }
+            None => self.page(slice, &input, request).await.map(|page| (page, None)),
+        };
+        let (mut page, replayed) = match fetched {
+            Ok(fetched) => fetched,
             Err(fate) => return fate.into(),
         };
-        match verdict(page.status) {
-            Verdict::Read => {}
-            Verdict::Later(trouble, code) => {
-                let asked_ms = fetch::retry_after(&page.headers, page.fetched_at);
-                let failure = self.refused(slice, input, page, code).await;
-                return Fate::Later { trouble, failure, asked_ms }.into();
-            }
-            Verdict::Never(code) => {
-                return Fate::Never(self.refused(slice, input, page, code).await).into();
-            }
-        }
         let express = trigger.express;
         let slice = slice.clone();
         let url = page.url.clone();
-        match self.pool.run(express, move || read(&slice, &input, &page)).await {
+        let seed = (keeps && replayed.is_none()).then(|| self.clock.random());
+        let work = move || {
+            let kept = replayed.or_else(|| Some(Kept::fetched(&mut page, asked, seed?)));
+            Collected { kept, ..read(&slice, &input, &page) }
+        };
+        match self.pool.run(express, work).await {
             Ok(collected) => collected,
             Err(_) => a_bug(url.as_str()),
         }
-    }
-
-    /// Why a page with a bad status gives nothing: what the page itself is, where that can be told, else its status.
-    async fn refused(&self, slice: &Arc<Slice>, input: Input, page: Page, code: FailureCode) -> Failure {
-        let by_status = status_failure(code, page.status);
-        // A page that is not there is what it says, and a broken server says nothing of us.
-        if !matches!(page.status, 400..=403 | 405..=409 | 411..=499 | 503) || page.body.is_empty() {
-            return by_status;
-        }
-        let (express, slice) = (slice.trigger.express, slice.clone());
-        let look = move || slice.scraper.refused(&slice.trigger.door, &input, &page);
-        self.pool.run(express, look).await.ok().flatten().unwrap_or(by_status)
     }
 
     /// Bytes first, then the one transaction that makes them count. The job to go on with, if inputs are carried.
@@ -178,6 +176,7 @@ impl Worker {
         &self,
         lease: &Lease,
         mut outcome: Outcome,
+        mut pages: Pages,
         profile: &Profile,
         columns: &[String],
         hold: &Hold,
@@ -186,17 +185,25 @@ impl Worker {
         const TRIMS: u32 = 100;
         for attempt in 0..TRIMS {
             outcome.profile = with_rows(profile, &outcome.records);
+            let bodies = self.write_archive(lease, &mut outcome, &pages, attempt, hold).await?;
             let segment = self.write_segment(lease, &outcome, attempt, hold).await?;
             let finished = self.finish_until_known(lease, &outcome, segment.as_ref(), columns, hold).await;
             match finished {
-                Some(Finished::Done) => return None,
-                Some(Finished::Carried(job)) => return Some(job),
+                Some(Finished::Done) => {
+                    self.bodies.add(&lease.job.snapshot, bodies);
+                    return None;
+                }
+                Some(Finished::Carried(job)) => {
+                    self.bodies.add(&lease.job.snapshot, bodies);
+                    return Some(job);
+                }
                 Some(Finished::Trim { total, per_root }) => {
-                    self.drop_segment(segment.as_ref()).await;
+                    self.drop_written(segment.as_ref(), &outcome).await;
+                    pages.cut(&fits_within(outcome.records.iter().map(|r| r.root), &per_root, total));
                     keep_within(&mut outcome.records, &per_root, total);
                 }
                 None => {
-                    self.drop_segment(segment.as_ref()).await;
+                    self.drop_written(segment.as_ref(), &outcome).await;
                     return None;
                 }
             }
@@ -218,13 +225,38 @@ impl Worker {
         }
         let key = format!("segments/{}/{}-{}-{attempt}", lease.job.snapshot, lease.job.id.0, lease.epoch);
         let (segment, bytes) = encode(key, outcome);
+        self.put_until_written(&segment.key, bytes, hold).await.map(|()| Some(segment))
+    }
+
+    /// Writes the kept pages and names them in the outcome; the bodies that later parts may refer to once this one is
+    /// registered. `None` if the lease was lost on the way.
+    async fn write_archive(
+        &self,
+        lease: &Lease,
+        outcome: &mut Outcome,
+        pages: &Pages,
+        attempt: u32,
+        hold: &Hold,
+    ) -> Option<keep::New> {
+        if pages.is_empty() {
+            return Some(keep::New::new());
+        }
+        let snapshot = &lease.job.snapshot;
+        let key = format!("archive/{snapshot}/{}-{}-{attempt}", lease.job.id.0, lease.epoch);
+        let (now, seed) = (self.clock.now(), self.clock.random());
+        let (part, bytes, bodies) = pages.lay_down(snapshot, key, now, seed, &self.bodies);
+        self.put_until_written(&part.key, bytes, hold).await?;
+        outcome.archive = Some(Box::new(part));
+        Some(bodies)
+    }
+
+    /// `None` if the lease was lost before the bucket took it.
+    async fn put_until_written(&self, key: &str, bytes: Bytes, hold: &Hold) -> Option<()> {
         let mut wait = Duration::from_millis(50);
         loop {
-            match self.bucket.put(&segment.key, bytes.clone()).await {
-                Ok(()) => return Some(Some(segment)),
-                Err(error) => {
-                    tracing::warn!(%error, key = segment.key, "could not write a segment; trying again")
-                }
+            match self.bucket.put(key, bytes.clone()).await {
+                Ok(()) => return Some(()),
+                Err(error) => tracing::warn!(%error, key, "could not write an object; trying again"),
             }
             if *hold.signal.borrow() == Signal::Lost {
                 return None;
@@ -266,12 +298,14 @@ impl Worker {
         }
     }
 
-    async fn drop_segment(&self, segment: Option<&Segment>) {
-        if let Some(segment) = segment
-            && let Err(error) = self.bucket.delete(&segment.key).await
-        {
-            // The sweep finds it later.
-            tracing::debug!(%error, key = segment.key, "could not delete an unregistered segment");
+    /// Deletes what was written and not registered.
+    async fn drop_written(&self, segment: Option<&Segment>, outcome: &Outcome) {
+        let part = outcome.archive.as_ref().map(|part| part.key.as_str());
+        for key in segment.map(|segment| segment.key.as_str()).into_iter().chain(part) {
+            if let Err(error) = self.bucket.delete(key).await {
+                // The sweep finds it later.
+                tracing::debug!(%error, key, "could not delete an unregistered object");
+            }
         }
     }
 }
@@ -331,9 +365,32 @@ fn status_failure(code: FailureCode, status: u16) -> Failure {
     }
 }
 
+/// Why a page with a bad status gives nothing: what the page itself is, where that can be told, else its status.
+fn refused(slice: &Slice, input: &Input, page: &Page, code: FailureCode) -> Failure {
+    let by_status = status_failure(code, page.status);
+    // A page that is not there is what it says, and a broken server says nothing of us.
+    if !matches!(page.status, 400..=403 | 405..=409 | 411..=499 | 503) || page.body.is_empty() {
+        return by_status;
+    }
+    slice.scraper.refused(&slice.trigger.door, input, page).unwrap_or(by_status)
+}
+
 /// A page → what its input came to. Pure; runs on a reading thread.
 fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
     let trigger = &slice.trigger;
+    match verdict(page.status) {
+        Verdict::Read => {}
+        // An archive gives the same answer tomorrow.
+        Verdict::Later(_, code) if trigger.wishes.replay.is_some() => {
+            return Fate::Never(refused(slice, input, page, code)).into();
+        }
+        Verdict::Later(trouble, code) => {
+            let asked_ms = fetch::retry_after(&page.headers, page.fetched_at);
+            let failure = refused(slice, input, page, code);
+            return Fate::Later { trouble, failure, asked_ms }.into();
+        }
+        Verdict::Never(code) => return Fate::Never(refused(slice, input, page, code)).into(),
+    }
     let extraction = slice.scraper.extract(&trigger.door, input, page);
     let seen = trail::seen(input, &extraction);
     let Extraction { records, follow, problem, beyond, warnings } = extraction;
@@ -400,7 +457,7 @@ fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
             },
         })
         .collect();
-    Collected { fate: Fate::Read { records, led }, columns }
+    Collected { fate: Fate::Read { records, led }, columns, kept: None }
 }
 
 /// The row of a found input when nothing is to be collected.
@@ -419,6 +476,7 @@ fn found_row(input: &Input, trigger: &Trigger, now: model::Timestamp) -> Collect
     Collected {
         fate: Fate::Read { records: vec![Record { root: input.root, json }], led: Vec::new() },
         columns,
+        kept: None,
     }
 }
 

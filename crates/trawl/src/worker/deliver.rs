@@ -37,20 +37,20 @@ pub struct DeliverSettings {
 }
 
 /// Something to POST.
-struct Post {
-    endpoint: String,
-    auth_header: Option<String>,
-    headers: Vec<(String, String)>,
-    content_type: &'static str,
-    gzip: bool,
-    snapshot: String,
-    delivery: DeliveryId,
+pub(super) struct Post {
+    pub(super) endpoint: String,
+    pub(super) auth_header: Option<String>,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) content_type: &'static str,
+    pub(super) gzip: bool,
+    pub(super) snapshot: String,
+    pub(super) delivery: DeliveryId,
     /// From 1.
-    part: u64,
+    pub(super) part: u64,
 }
 
 /// What became of a POST.
-enum Sent {
+pub(super) enum Sent {
     Accepted,
     Later { error: String, asked_ms: Option<u64> },
     Never { error: String },
@@ -95,14 +95,34 @@ impl Worker {
         let mut failures = delivery.failures;
         let mut part = delivery.parts_done;
         loop {
+            // What is quarantined is sent only to who insisted on it.
+            let ended = matches!(snapshot.state, SnapshotState::Ready | SnapshotState::Quarantined);
+            if let Some(at) = part.checked_sub(row_parts(promise, snapshot.visible_rows())).filter(|_| ended)
+            {
+                match self.send_artifact(delivery, promise, &snapshot, part, at).await {
+                    None => return Some(DeliveryOutcome::AllDone),
+                    Some((file, Sent::Accepted)) => {
+                        let done = DeliveryOutcome::PartDone(file);
+                        if let Err(error) = self.store.finish_delivery(lease, done, self.clock.now()).await {
+                            tracing::warn!(%error, delivery = %delivery.id, "an accepted part could not be registered");
+                            return None;
+                        }
+                        part += 1;
+                        failures = 0;
+                        continue;
+                    }
+                    Some((_, Sent::Later { error, asked_ms })) => {
+                        return Some(self.later(delivery, failures, error, asked_ms));
+                    }
+                    Some((_, Sent::Never { error })) => return Some(DeliveryOutcome::Never { error }),
+                }
+            }
             let range = match promise.batch_size {
                 Some(rows) => Range::part(part, rows),
                 None if part == 0 => Range::ALL,
                 None => return Some(DeliveryOutcome::AllDone),
             };
             let rows = snapshot.visible_rows();
-            // What is quarantined is sent only to who insisted on it.
-            let ended = matches!(snapshot.state, SnapshotState::Ready | SnapshotState::Quarantined);
             if rows <= range.first && !(part == 0 && ended) {
                 return Some(if ended { DeliveryOutcome::AllDone } else { DeliveryOutcome::Idle });
             }
@@ -249,7 +269,7 @@ impl Worker {
     }
 
     /// One POST. `body` makes the same bytes each time it is called.
-    async fn post<S, E>(&self, post: &Post, body: impl Fn() -> S) -> Sent
+    pub(super) async fn post<S, E>(&self, post: &Post, body: impl Fn() -> S) -> Sent
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Sync + Unpin + 'static,
         E: std::error::Error + Send + Sync + 'static,
@@ -311,8 +331,13 @@ impl Worker {
     }
 }
 
+/// Into how many parts the rows of a run that has ended fall.
+fn row_parts(promise: &Promise, rows: u64) -> u64 {
+    promise.batch_size.map_or(1, |size| rows.div_ceil(size.max(1)).max(1))
+}
+
 /// A header says what the quality gate thinks of the rows, once it does.
-fn with_grade(headers: &[(String, String)], snapshot: &Snapshot) -> Vec<(String, String)> {
+pub(super) fn with_grade(headers: &[(String, String)], snapshot: &Snapshot) -> Vec<(String, String)> {
     let mut headers = headers.to_vec();
     if let Some(grade) = snapshot.grade() {
         headers.push(("x-quality".to_owned(), grade.as_str().to_owned()));

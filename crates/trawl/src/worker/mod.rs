@@ -6,10 +6,12 @@
 //! Invariant: whatever a slice ends in, its lease is finished, handed back, or left to end by itself; a worker that
 //! dies costs repeated work, never rows.
 
+mod artifact;
 mod collect;
 mod deliver;
 mod held;
 mod identity;
+mod keep;
 mod login;
 mod pool;
 mod sign;
@@ -22,6 +24,7 @@ pub(crate) use collect::aborted_row;
 pub use deliver::DeliverSettings;
 pub use pool::Pool;
 
+use crate::archive::Archive;
 use crate::catalogue::Catalogue;
 use crate::clock::Clock;
 use crate::rows::Rows;
@@ -61,6 +64,10 @@ pub struct Settings {
     pub deliver: DeliverSettings,
     /// Milliseconds that a finished snapshot is kept.
     pub retention_ms: i64,
+    /// Keep every page, whatever scraper and trigger say.
+    pub archive_always: bool,
+    /// Bytes of a page, unpacked: those read from archives too.
+    pub page_bytes_max: u64,
 }
 
 /// Everything a worker works with.
@@ -72,6 +79,8 @@ pub struct Worker {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rows: Rows,
+    pub(crate) archive: Archive,
+    bodies: keep::Bodies,
     pub(crate) pool: Pool,
     pub(crate) settings: Settings,
     leases: Leases,
@@ -108,8 +117,8 @@ impl Worker {
     pub fn new(parts: Parts, settings: Settings) -> Arc<Self> {
         let Parts { store, bucket, fetcher, outbound, catalogue, clock, pool } = parts;
         let rows = Rows::new(store.clone(), bucket.clone());
-        let leases = Leases::default();
         let logins = login::Logins::default();
+        let archive = Archive::new(store.clone(), bucket.clone(), settings.page_bytes_max);
         Arc::new(Self {
             store,
             bucket,
@@ -118,9 +127,11 @@ impl Worker {
             catalogue,
             clock,
             rows,
+            archive,
+            bodies: keep::Bodies::default(),
             pool,
             settings,
-            leases,
+            leases: Leases::default(),
             logins,
         })
     }

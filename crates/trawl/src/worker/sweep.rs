@@ -40,9 +40,16 @@ impl Worker {
             }
             self.store.forget(&keys).await?;
         }
+        for prefix in ["archive/", "segments/"] {
+            self.sweep_orphans(prefix).await?;
+        }
+        Ok(())
+    }
+
+    async fn sweep_orphans(&self, prefix: &str) -> anyhow::Result<()> {
         let mut after = String::new();
         loop {
-            let listed = self.bucket.list("segments/", &after, STEP).await?;
+            let listed = self.bucket.list(prefix, &after, STEP).await?;
             let Some((last, _)) = listed.last() else { return Ok(()) };
             after.clone_from(last);
             let old: Vec<String> =

@@ -2,6 +2,7 @@
 //!
 //! Owns: the order of inputs and the accounting of limits. Must not know: how an input is fetched, or where rows go.
 
+use super::keep::Kept;
 use model::{Fate, Input, Job, JobId, Record, keep_within};
 use std::collections::{BTreeMap, VecDeque};
 use store::{CARRIED_EPOCH, Lease};
@@ -9,6 +10,8 @@ use tokio::task::{JoinError, JoinSet};
 
 /// Bytes of records after which a slice takes no further input, so that big pages do not add up in memory.
 const SLICE_RECORD_BYTES: usize = 4 << 20;
+/// Bytes of kept pages after which a slice takes no further input, for the same reason.
+const SLICE_KEPT_BYTES: usize = 16 << 20;
 /// Keys of records that are told to the store as columns; a record with more is data gone wrong.
 pub(super) const COLUMNS_MAX: usize = 2_000;
 
@@ -16,11 +19,13 @@ pub(super) const COLUMNS_MAX: usize = 2_000;
 pub(super) struct Collected {
     pub(super) fate: Fate,
     pub(super) columns: Vec<String>,
+    /// Its page, if pages are kept.
+    pub(super) kept: Option<Kept>,
 }
 
 impl From<Fate> for Collected {
     fn from(fate: Fate) -> Self {
-        Self { fate, columns: Vec::new() }
+        Self { fate, columns: Vec::new(), kept: None }
     }
 }
 
@@ -46,6 +51,8 @@ pub(super) struct Work {
     waiting: VecDeque<usize>,
     columns: Vec<String>,
     record_bytes: usize,
+    kept: Vec<Option<Kept>>,
+    kept_bytes: usize,
     budget: Budget,
 }
 
@@ -62,6 +69,8 @@ impl Work {
             waiting: (0..n).collect(),
             columns: Vec::new(),
             record_bytes: 0,
+            kept: none_of(n),
+            kept_bytes: 0,
         }
     }
 
@@ -85,7 +94,7 @@ impl Work {
     /// One input is done.
     pub(super) fn end(&mut self, done: Result<(usize, Collected), JoinError>) {
         // A panic leaves its input without a fate: it is settled when nothing else runs.
-        let Ok((number, Collected { mut fate, columns })) = done else { return };
+        let Ok((number, Collected { mut fate, columns, kept })) = done else { return };
         let Some(at) = self.place.get(number).copied().flatten() else { return };
         let root = self.lease.job.inputs[at].root;
         match &mut fate {
@@ -100,8 +109,16 @@ impl Work {
                 self.columns.push(column);
             }
         }
-        self.open &= self.record_bytes < SLICE_RECORD_BYTES;
+        self.kept_bytes += kept.as_ref().map_or(0, Kept::bytes);
+        self.kept[at] = kept;
+        self.open &= self.record_bytes < SLICE_RECORD_BYTES && self.kept_bytes < SLICE_KEPT_BYTES;
         self.fates[at] = Some(fate);
+    }
+
+    /// The pages to keep, in the order of the lease's inputs; to be asked before [`Work::take`].
+    pub(super) fn take_kept(&mut self) -> Vec<Option<Kept>> {
+        self.kept_bytes = 0;
+        std::mem::take(&mut self.kept)
     }
 
     /// What became of every input of the lease, and the columns seen.
@@ -130,10 +147,15 @@ impl Work {
     /// Goes on with the inputs carried, under the lease of their own job.
     pub(super) fn carry(&mut self, id: JobId, inputs: Vec<Input>) {
         self.fates = vec![None; inputs.len()];
+        self.kept = none_of(inputs.len());
         self.record_bytes = 0;
         self.lease.job = Job { id, inputs, snapshot: self.lease.job.snapshot.clone() };
         self.lease.epoch = CARRIED_EPOCH;
     }
+}
+
+fn none_of(n: usize) -> Vec<Option<Kept>> {
+    std::iter::repeat_with(|| None).take(n).collect()
 }
 
 /// What the limits leave, so that nothing over them is fetched once they are known to be met.

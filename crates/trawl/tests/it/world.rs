@@ -199,6 +199,8 @@ hand_through! {
     plain segments(id: &SnapshotId, from: u64, limit: usize) -> Vec<Registered>;
     plain aborted(id: &SnapshotId, seq: u64) -> Aborted;
     plain inputs(id: &SnapshotId, cursor: u64) -> (Vec<Input>, Option<u64>);
+    plain archive(id: &SnapshotId, from: u64, limit: usize) -> Vec<store::KeptPart>;
+    plain kept_pages(id: &SnapshotId, asked: &[model::PageKey]) -> Vec<Vec<(store::KeptPart, usize)>>;
     plain delivery(id: &DeliveryId) -> Delivery;
     plain deliveries(id: &SnapshotId) -> Vec<Delivery>;
     plain quality(id: &SnapshotId) -> store::Judged;

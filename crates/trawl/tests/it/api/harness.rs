@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use trawl::api::{self, Api, Settings};
+use trawl::archive::Archive;
 use trawl::catalogue::Catalogue;
 use trawl::clock::SystemClock;
 use trawl::rows::Rows;
@@ -106,7 +107,8 @@ impl Server {
         };
         change(&mut settings);
         let api = Arc::new(Api {
-            rows: Rows::new(store.clone(), bucket),
+            rows: Rows::new(store.clone(), bucket.clone()),
+            archive: Archive::new(store.clone(), bucket, 20 << 20),
             store: store.clone(),
             catalogue,
             clock: Arc::new(SystemClock),
