@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod delivery;
+pub mod diff;
 mod failure;
 mod id;
 mod input;
