@@ -4,12 +4,14 @@
 
 mod door;
 mod field;
+mod grammar;
 mod page;
 mod reader;
 mod source;
 
 use crate::spec::Spec;
 use crate::{FileError, limit};
+pub use grammar::json_schema;
 use reader::{Errors, Table};
 
 /// Compiles a file.
