@@ -25,6 +25,8 @@ pub(crate) struct Spec {
     pub(crate) door_specs: Vec<DoorSpec>,
     pub(crate) pages: Vec<PageKind>,
     pub(crate) fields: Vec<FieldSpec>,
+    /// Names of the fields by which a record is the same record in another run; none: its address.
+    pub(crate) key: Vec<String>,
     /// Scripts that JSON is read from, each with a number below this.
     pub(crate) scripts: usize,
 }

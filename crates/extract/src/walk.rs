@@ -3,11 +3,12 @@
 //! Invariants: at most [`limit::FOLLOWS_PER_PAGE`] links, each place once; listing pages end at `max_pages`.
 
 use crate::page::{Reader, Scope};
-use crate::spec::{Next, PageKind, Source, Spec};
+use crate::spec::{Format, Next, PageKind, Source, Spec};
 use crate::value::url as address;
 use crate::{Follow, limit};
+use model::{Timestamp, lastmod};
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use url::Url;
 
 /// The links of a page, in the order of the file's rules and the page.
@@ -20,6 +21,7 @@ pub(crate) fn links<'p>(
 ) -> Vec<Follow> {
     let mut seen: HashSet<(Url, usize)> = HashSet::new();
     let mut out = Vec::new();
+    let modified = lastmods(reader, kind, whole);
     for rule in &kind.follow {
         let Some(to) = spec.pages.get(rule.to) else { continue };
         if !rule.found && depth + 1 >= kind.max_pages {
@@ -37,12 +39,31 @@ pub(crate) fn links<'p>(
                 }
                 if seen.insert((url.clone(), rule.to)) {
                     let begun = reader.beginning(&rule.begin, scope);
-                    out.push(Follow { url, kind: to.name.clone(), begun, found: rule.found });
+                    let modified = modified.get(&url).copied();
+                    out.push(Follow { url, kind: to.name.clone(), begun, found: rule.found, modified });
                 }
             }
         }
     }
     out
+}
+
+/// What a sitemap says of when its pages were last changed.
+fn lastmods<'p>(reader: &Reader<'p>, kind: &PageKind, whole: Scope<'p>) -> HashMap<Url, Timestamp> {
+    let Scope::Json(feed) = whole else { return HashMap::new() };
+    // Other feeds date what they tell of, not the page.
+    let is_sitemap = matches!(feed["kind"].as_str(), Some("urlset" | "index"));
+    if kind.format != Format::Feed || !is_sitemap {
+        return HashMap::new();
+    }
+    let lists = [&feed["entries"], &feed["sitemaps"]];
+    let entries = lists.into_iter().filter_map(Value::as_array).flatten();
+    entries
+        .filter_map(|entry| {
+            let at = lastmod(entry["updated"].as_str()?)?;
+            Some((address::page(reader.base(), entry["url"].as_str()?)?, at))
+        })
+        .collect()
 }
 
 /// The next page of a list. `gave` is whether this page had anything: a counter does not run past the last page.
@@ -83,7 +104,7 @@ pub(crate) fn next<'p>(
     let mut this = here.clone();
     this.set_fragment(None);
     // A last page often links to itself.
-    (url != this).then(|| Follow { url, kind: kind.name.clone(), begun: None, found: false })
+    (url != this).then(|| Follow { url, kind: kind.name.clone(), begun: None, found: false, modified: None })
 }
 
 fn text<'p>(reader: &Reader<'p>, sources: &[Source], whole: Scope<'p>) -> Option<String> {

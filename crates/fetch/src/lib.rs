@@ -29,6 +29,7 @@ mod settings;
 mod stats;
 mod stream;
 mod tls;
+pub mod validate;
 
 pub use allow::{AllowList, BadNetwork};
 pub use error::{FetchError, FetchErrorKind};

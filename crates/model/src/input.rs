@@ -1,5 +1,6 @@
 //! One row to collect.
 
+use crate::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// One row to collect: a row of the caller, or one found by discovery.
@@ -34,6 +35,9 @@ pub struct Input {
     /// True for what was found to be collected (counts as found); false for the caller's rows and listing pages.
     #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
     pub found: bool,
+    /// When the sitemap that led here says that the page was last changed, at the latest.
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    pub modified: Option<Timestamp>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
@@ -54,6 +58,7 @@ impl Input {
             depth: 0,
             failures: 0,
             found: false,
+            modified: None,
         }
     }
 }

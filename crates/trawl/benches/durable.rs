@@ -179,6 +179,8 @@ fn settings() -> Settings {
             signing_secret: None,
         },
         retention_ms: 86_400_000,
+        cache: trawl::cache::Settings::default(),
+        scratch: std::env::temp_dir(),
     }
 }
 

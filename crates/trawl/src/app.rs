@@ -1,14 +1,16 @@
 //! Every part, built once and stopped in order. The server, the demo and `trawl run` are the same parts.
 
 use crate::api::{self, Api};
+use crate::cache;
 use crate::catalogue::Catalogue;
+use crate::changes::Changes;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::rows::Rows;
 use crate::worker::{self, DeliverSettings, Pool, Worker};
 use anyhow::{Context, Result};
 use fetch::{HttpFetcher, Outbound, OutboundSettings};
-use model::{Patience, RetryPolicy};
+use model::{Patience, RetryPolicy, Reuse};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +71,7 @@ impl App {
             clock: clock.clone(),
             pool: pool.clone(),
         };
-        let worker = Worker::new(parts, worker_settings(&config));
+        let worker = Worker::new(parts, worker_settings(&config)?);
         let rows = Rows::new(store.clone(), bucket.clone());
         let (stop, _) = watch::channel(false);
         Ok(Self {
@@ -121,10 +123,11 @@ impl App {
     pub fn api(&self) -> Api {
         let config = &self.config;
         let metrics =
-            crate::metrics::source(self.store.clone(), self.fetcher.clone(), self.catalogue.clone());
+            crate::metrics::source(self.store.clone(), self.fetcher.clone(), self.catalogue.clone(), self.worker.cache.clone());
         Api {
             store: self.store.clone(),
             rows: self.rows.clone(),
+            changes: Changes::new(self.store.clone(), self.worker.bucket.clone(), config.data.join("scratch")),
             catalogue: self.catalogue.clone(),
             clock: self.clock.clone(),
             metrics: config.metrics.enabled.then_some(metrics),
@@ -223,9 +226,9 @@ fn fetch_settings(config: &Config) -> Result<fetch::Settings> {
     })
 }
 
-fn worker_settings(config: &Config) -> worker::Settings {
+fn worker_settings(config: &Config) -> Result<worker::Settings> {
     let deliver = &config.deliver;
-    worker::Settings {
+    Ok(worker::Settings {
         node: "local".into(),
         jobs: config.worker.jobs,
         express_jobs: config.worker.express_jobs,
@@ -245,5 +248,13 @@ fn worker_settings(config: &Config) -> worker::Settings {
             signing_secret: Some(deliver.signing_secret.0.clone()).filter(|s| !s.is_empty()),
         },
         retention_ms: i64::from(config.retention.days) * 86_400_000,
-    }
+        cache: cache::Settings {
+            reuse: Reuse {
+                revalidate: config.cache.revalidate.then_some(true),
+                max_age_ms: config.cache.max_age_ms().context("`cache.max_age`")?,
+            },
+            bytes_max: config.cache.bytes_max,
+        },
+        scratch: config.data.join("scratch"),
+    })
 }

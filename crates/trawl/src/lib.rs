@@ -6,7 +6,9 @@
 
 pub mod api;
 pub mod app;
+pub mod cache;
 pub mod catalogue;
+pub mod changes;
 pub mod cli;
 pub mod clock;
 pub mod config;

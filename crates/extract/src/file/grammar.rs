@@ -24,6 +24,10 @@ pub fn json_schema() -> Value {
                 boolean("Keys of input rows that no door declares are carried to the records."),
             ),
             ("min_inputs", whole("Fewest inputs of a trigger.", 1, 1_000_000)),
+            (
+                "key",
+                texts("Fields by which a record is the same record in another run; without them its address is."),
+            ),
             ("fetch", reference("fetch")),
             ("doors", named("The ways in: `collect_by_url`, `discover_by_<method>`.", "door")),
             ("pages", named("The kinds of page.", "page")),
@@ -68,6 +72,11 @@ fn fetch() -> Value {
                     86_400_000,
                 ),
             ),
+            (
+                "cache",
+                text("A page fetched less than this ago is not fetched again: `30min`, `1h`, `7d`; `0` always asks."),
+            ),
+            ("revalidate", boolean("Ask sites only whether pages kept from earlier runs have changed.")),
             (
                 "headers",
                 json!({ "type": "object", "description": "Request headers.", "additionalProperties": { "type": "string" } }),

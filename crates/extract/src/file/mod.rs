@@ -9,7 +9,7 @@ mod page;
 mod reader;
 mod source;
 
-use crate::spec::Spec;
+use crate::spec::{FieldSpec, Spec};
 use crate::{FileError, limit};
 pub use grammar::json_schema;
 use reader::{Errors, Table};
@@ -74,6 +74,7 @@ fn whole(file: &Table<'_>) -> Option<Spec> {
     let names: Vec<&str> = pages.iter().map(|p| p.name.as_str()).collect();
     let (doors, door_specs) = door::doors(file, &names);
     let fields = schema.specs;
+    let key = key(file, &fields);
     file.finish();
     Some(Spec {
         dataset_id,
@@ -89,8 +90,25 @@ fn whole(file: &Table<'_>) -> Option<Spec> {
         door_specs,
         pages,
         fields,
+        key,
         scripts: errors.scripts(),
     })
+}
+
+/// The fields by which a record is the same record in another run.
+fn key(file: &Table<'_>, fields: &[FieldSpec]) -> Vec<String> {
+    let key = file.texts("key");
+    if let Some(list) = file.get("key") {
+        let known: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+        for (item, name) in list.elements().iter().zip(&key) {
+            if !known.contains(&name.as_str()) {
+                let hint = reader::nearest(name, &known)
+                    .map_or_else(|| format!("; fields: {}", known.join(", ")), |k| format!("; did you mean `{k}`?"));
+                file.errors.at(item.at, format!("`key` names `{name}`, which is not a field{hint}"));
+            }
+        }
+    }
+    key
 }
 
 /// Ids stand in URLs, CSV cells and file names.
@@ -101,6 +119,22 @@ fn bad_id(id: &str) -> Option<String> {
     (!fits).then(|| format!("`{id}` is not an id: letters, digits, `_`, `-` and `.` only"))
 }
 
+/// `[fetch] cache` and `revalidate`.
+fn reuse(table: &Table<'_>) -> model::Reuse {
+    let max_age_ms = table.get("cache").and_then(|item| {
+        let text = item.text("`cache`", table.errors)?;
+        let age = if text.trim() == "0" { Some(0) } else { model::duration_ms(text) };
+        if age.is_none() {
+            table.errors.at(
+                item.at,
+                format!("`cache` must be an age such as \"30min\", \"1h\" or \"7d\", not \"{text}\""),
+            );
+        }
+        age
+    });
+    model::Reuse { revalidate: table.boolean("revalidate"), max_age_ms }
+}
+
 fn fetch_needs(file: &Table<'_>) -> (model::Needs, Vec<(String, String)>) {
     let Some(table) = file.get("fetch").and_then(|item| item.table("`[fetch]`", file.errors)) else {
         return (model::Needs::default(), Vec::new());
@@ -108,6 +142,7 @@ fn fetch_needs(file: &Table<'_>) -> (model::Needs, Vec<(String, String)>) {
     let needs = model::Needs {
         host_concurrency: table.whole("host_concurrency", 1..1_001).and_then(|n| u32::try_from(n).ok()),
         host_delay_ms: table.whole("host_delay_ms", 0..86_400_001).and_then(|n| u64::try_from(n).ok()),
+        reuse: reuse(&table),
     };
     let mut headers = Vec::new();
     for (name, at, value) in table.named("headers") {

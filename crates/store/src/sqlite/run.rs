@@ -33,7 +33,7 @@ pub(super) struct Run {
 
 const BY_KEY: &str =
     "SELECT k, id, state, inputs, settled, waiting, leased, given, found, records, errors, limit_total,
-        limit_root, shows_errors, plain_bytes, error_codes, next_seq, ready_at, message, finished_at
+        limit_root, shows_errors, plain_bytes, error_codes, next_seq, ready_at, message, finished_at, unchanged
      FROM snapshot WHERE k = ?1";
 
 impl Run {
@@ -61,6 +61,7 @@ impl Run {
                         found: count(8)?,
                         records: count(9)?,
                         errors: count(10)?,
+                        unchanged: count(20)?,
                     },
                     limit_total: r.get::<_, Option<i64>>(11)?.map(uint),
                     limit_root: r.get::<_, Option<i64>>(12)?.map(uint),
@@ -149,7 +150,7 @@ impl Run {
         tx.conn.exec(
             "UPDATE snapshot SET state = ?2, inputs = ?3, settled = ?4, waiting = ?5, leased = ?6, given = ?7,
                  found = ?8, records = ?9, errors = ?10, plain_bytes = ?11, error_codes = ?12, next_seq = ?13,
-                 ready_at = ?14, message = ?15, finished_at = ?16
+                 ready_at = ?14, message = ?15, finished_at = ?16, unchanged = ?17
              WHERE k = ?1",
             rusqlite::params![
                 self.k,
@@ -168,6 +169,7 @@ impl Run {
                 self.ready_at,
                 self.message,
                 self.finished_at.map(Timestamp::ms),
+                int(c.unchanged),
             ],
         )?;
         tx.tell(Change::Snapshot(self.id.clone()));

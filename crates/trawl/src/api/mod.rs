@@ -7,6 +7,7 @@ mod access;
 mod account;
 mod auth;
 mod body;
+mod changes;
 mod datasets;
 mod delivery;
 mod destination;
@@ -33,6 +34,7 @@ pub use routes::router;
 pub use server::{serve, tls_config};
 
 use crate::catalogue::Catalogue;
+use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::metrics::Source;
 use crate::rows::Rows;
@@ -79,6 +81,8 @@ pub struct Api {
     pub store: Arc<dyn Store>,
     /// Rows back out.
     pub rows: Rows,
+    /// Runs against each other.
+    pub changes: Changes,
     /// The scrapers.
     pub catalogue: Arc<Catalogue>,
     /// Time and chance.
@@ -93,6 +97,7 @@ pub struct Api {
 struct Shared {
     store: Arc<dyn Store>,
     rows: Rows,
+    changes: Changes,
     catalogue: Arc<Catalogue>,
     clock: Arc<dyn Clock>,
     metrics: Option<Source>,

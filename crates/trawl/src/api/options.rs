@@ -5,12 +5,12 @@
 
 use super::destination;
 use super::error::{ApiError, Result};
-use super::query::{Kind, Param, Query, optional, required};
+use super::query::{Kind, Param, Query, age_ms, optional, required};
 use extract::Scraper;
 use http::{HeaderName, HeaderValue};
 use model::{
     Cargo, DatasetId, Delivery, DeliveryId, DeliveryState, Destination, Door, Format, Notice, Origin,
-    Promise, SnapshotId, Timestamp, Trigger, duration_ms, limit,
+    Promise, Reuse, SnapshotId, Timestamp, Trigger, Wishes, duration_ms, limit,
 };
 use serde_json::{Map, Value};
 
@@ -59,6 +59,28 @@ const DEADLINE: Param = optional(
 const DISCOVER_ONLY: Param =
     optional("discover_only", Kind::Flag, "The rows are the inputs found; nothing is collected.");
 
+const REVALIDATE: Param = optional(
+    "revalidate",
+    Kind::Flag,
+    "Ask sites only whether pages kept from earlier jobs have changed; the scraper's or the server's setting if absent.",
+);
+const MAX_AGE: Param = optional(
+    "cache_max_age",
+    Kind::Age,
+    "Do not fetch pages again that were fetched less than this ago, such as `30min` or `1h`; `0` always asks.",
+);
+
+const ONLY_CHANGED: Param = optional(
+    "only_changed",
+    Kind::Flag,
+    "Give only the records that an earlier snapshot did not give, or gave otherwise.",
+);
+const SINCE: Param = optional(
+    "since",
+    Kind::Text,
+    "With `only_changed`: the earlier snapshot; if absent, the last ready one of the same dataset and door.",
+);
+
 /// Parameters of a trigger (api.md 2.1).
 pub(super) const TRIGGER: &[Param] = &[
     DATASET,
@@ -92,6 +114,10 @@ pub(super) const TRIGGER: &[Param] = &[
         "Hold the rows back if the quality gate fails them, until they are released; the server's setting if absent.",
     ),
     DISCOVER_ONLY,
+    REVALIDATE,
+    MAX_AGE,
+    ONLY_CHANGED,
+    SINCE,
 ];
 
 /// Parameters of a synchronous call (api.md 3.1).
@@ -107,6 +133,10 @@ pub(super) const SCRAPE: &[Param] = &[
     optional("notify", Kind::FlagOrUrl, "Address told when the job ends."),
     DEADLINE,
     DISCOVER_ONLY,
+    REVALIDATE,
+    MAX_AGE,
+    ONLY_CHANGED,
+    SINCE,
 ];
 
 /// The words of a request, checked one by one; what they mean together is [`Options::read`].
@@ -183,6 +213,11 @@ impl Words {
         &self.carried
     }
 
+    /// The earlier run that is named.
+    pub(super) fn since(&self) -> Option<&str> {
+        self.query.text("since")
+    }
+
     /// The format asked for.
     pub(super) fn format(&self) -> Option<Format> {
         self.query.format()
@@ -231,6 +266,9 @@ impl Options {
     pub(super) fn read(words: &Words, scraper: &Scraper, now: Timestamp, more: bool) -> Result<Self> {
         if words.query.text("download_fields").is_some() {
             return Err(ApiError::option("\"download_fields\" is not available on this server yet"));
+        }
+        if words.since().is_some() && !words.query.flag("only_changed") && !more {
+            return Err(ApiError::option("\"since\" requires \"only_changed\""));
         }
         let custom_output_fields = output_fields(&words.query, scraper)?;
         let deadline = match words.query.text("deadline") {
@@ -297,10 +335,17 @@ impl Options {
             notice: self.notice.clone(),
             quarantine,
             express,
-            wishes: model::Wishes::default(),
+            wishes: Wishes { reuse: reuse(&words.query), only_changed: words.query.flag("only_changed"), since: None },
             origin,
         })
     }
+}
+
+/// When kept pages may stand for pages. Who wants only changes need not fetch what has none.
+fn reuse(query: &Query) -> Reuse {
+    let said = query.text("revalidate").map(|_| query.flag("revalidate"));
+    let max_age_ms = query.text("cache_max_age").and_then(age_ms);
+    Reuse { revalidate: said.or(query.flag("only_changed").then_some(true)), max_age_ms }
 }
 
 /// The deliveries that a trigger promises: they wait for rows, or for the end.

@@ -2,7 +2,7 @@
 
 use super::error::{no_such_method, no_such_path};
 use super::{
-    Api, Shared, access, account, auth, datasets, delivery, explain, manage, openapi, progress, quality,
+    Api, Shared, access, account, auth, changes, datasets, delivery, explain, manage, openapi, progress, quality,
     snapshot, trigger,
 };
 use axum::Router;
@@ -27,6 +27,7 @@ pub fn router(api: Arc<Api>) -> Router {
     let shared = Arc::new(Shared {
         store: api.store.clone(),
         rows: api.rows.clone(),
+        changes: api.changes.clone(),
         catalogue: api.catalogue.clone(),
         clock: api.clock.clone(),
         metrics: api.metrics.clone(),
@@ -44,6 +45,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/datasets/v3/snapshot/{snapshot_id}/input", get(snapshot::input))
         .route("/datasets/v3/snapshot/{snapshot_id}/cancel", post(manage::cancel))
         .route("/datasets/v3/snapshot/{snapshot_id}/rerun", post(manage::rerun))
+        .route("/datasets/v3/snapshot/{snapshot_id}/changes", get(changes::changes))
         .route("/datasets/v3/snapshot/{snapshot_id}/explain", get(explain::explain))
         .route("/datasets/v3/snapshot/{snapshot_id}/quality", get(quality::quality))
         .route("/datasets/v3/snapshot/{snapshot_id}/release", post(quality::release))

@@ -18,12 +18,15 @@ pub(crate) use collect::aborted_row;
 pub use deliver::DeliverSettings;
 pub use pool::Pool;
 
+use crate::cache::{self, PageCache};
 use crate::catalogue::Catalogue;
+use crate::changes::{Baselines, Changes};
 use crate::clock::Clock;
 use crate::rows::Rows;
 use fetch::{Fetcher, Outbound};
 use held::Leases;
 use model::{RetryPolicy, Timestamp};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -57,6 +60,10 @@ pub struct Settings {
     pub deliver: DeliverSettings,
     /// Milliseconds that a finished snapshot is kept.
     pub retention_ms: i64,
+    /// Pages kept to be asked about instead of fetched anew.
+    pub cache: cache::Settings,
+    /// Folder for files that are sorted in.
+    pub scratch: PathBuf,
 }
 
 /// Everything a worker works with.
@@ -70,6 +77,9 @@ pub struct Worker {
     pub(crate) rows: Rows,
     pub(crate) pool: Pool,
     pub(crate) settings: Settings,
+    /// Pages kept from before.
+    pub cache: Arc<PageCache>,
+    baselines: Baselines,
     leases: Leases,
 }
 
@@ -104,7 +114,23 @@ impl Worker {
         let Parts { store, bucket, fetcher, outbound, catalogue, clock, pool } = parts;
         let rows = Rows::new(store.clone(), bucket.clone());
         let leases = Leases::default();
-        Arc::new(Self { store, bucket, fetcher, outbound, catalogue, clock, rows, pool, settings, leases })
+        let cache = Arc::new(PageCache::new(bucket.clone(), clock.clone(), settings.cache));
+        let baselines =
+            Baselines::new(Changes::new(store.clone(), bucket.clone(), settings.scratch.clone()));
+        Arc::new(Self {
+            store,
+            bucket,
+            fetcher,
+            outbound,
+            catalogue,
+            clock,
+            rows,
+            pool,
+            settings,
+            cache,
+            baselines,
+            leases,
+        })
     }
 
     /// Works until `stop` turns true, then hands everything back and returns.
@@ -121,6 +147,8 @@ impl Worker {
         parts.spawn(self.clone().deliver_loop(stop.clone()));
         parts.spawn(self.clone().keep_leases(stop.clone()));
         parts.spawn(self.clone().tick_loop(stop.clone()));
+        let (cache, stopped) = (self.cache.clone(), stop.clone());
+        parts.spawn(async move { cache.look_after(stopped).await });
         parts.spawn(self.clone().sweep_loop(stop));
         while let Some(ended) = parts.join_next().await {
             if let Err(error) = ended {

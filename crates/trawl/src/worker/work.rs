@@ -16,11 +16,13 @@ pub(super) const COLUMNS_MAX: usize = 2_000;
 pub(super) struct Collected {
     pub(super) fate: Fate,
     pub(super) columns: Vec<String>,
+    /// Records that are not given, because an earlier run gave them just so.
+    pub(super) withheld: Vec<String>,
 }
 
 impl From<Fate> for Collected {
     fn from(fate: Fate) -> Self {
-        Self { fate, columns: Vec::new() }
+        Self { fate, columns: Vec::new(), withheld: Vec::new() }
     }
 }
 
@@ -39,6 +41,8 @@ pub(super) struct Work {
     /// Whether further inputs may be begun.
     pub(super) open: bool,
     pub(super) fates: Vec<Option<Fate>>,
+    /// What is withheld of each.
+    withheld: Vec<Vec<String>>,
     /// The inputs in work. Aborted when dropped.
     pub(super) running: JoinSet<(usize, Collected)>,
     /// Where the input that was begun as `n`th of the first lease stands in this one.
@@ -57,6 +61,7 @@ impl Work {
             lease,
             open: true,
             fates: vec![None; n],
+            withheld: vec![Vec::new(); n],
             running: JoinSet::new(),
             place: (0..n).map(Some).collect(),
             waiting: (0..n).collect(),
@@ -85,7 +90,7 @@ impl Work {
     /// One input is done.
     pub(super) fn end(&mut self, done: Result<(usize, Collected), JoinError>) {
         // A panic leaves its input without a fate: it is settled when nothing else runs.
-        let Ok((number, Collected { mut fate, columns })) = done else { return };
+        let Ok((number, Collected { mut fate, columns, withheld })) = done else { return };
         let Some(at) = self.place.get(number).copied().flatten() else { return };
         let root = self.lease.job.inputs[at].root;
         match &mut fate {
@@ -100,12 +105,14 @@ impl Work {
                 self.columns.push(column);
             }
         }
+        self.record_bytes += withheld.iter().map(String::len).sum::<usize>();
         self.open &= self.record_bytes < SLICE_RECORD_BYTES;
         self.fates[at] = Some(fate);
+        self.withheld[at] = withheld;
     }
 
-    /// What became of every input of the lease, and the columns seen.
-    pub(super) fn take(&mut self, ended: Ended) -> (Vec<(Input, Fate)>, Vec<String>) {
+    /// What became of every input of the lease, what is withheld of each, and the columns seen.
+    pub(super) fn take(&mut self, ended: Ended) -> (Vec<(Input, Fate)>, Vec<Vec<String>>, Vec<String>) {
         if ended == Ended::Whole {
             self.running.abort_all();
         }
@@ -124,12 +131,14 @@ impl Work {
             *place = place.filter(|at| fates[*at] == Fate::Carried).and_then(|_| carried.next());
         }
         let inputs = self.lease.job.inputs.iter().cloned();
-        (inputs.zip(fates).collect(), std::mem::take(&mut self.columns))
+        let withheld = std::mem::take(&mut self.withheld);
+        (inputs.zip(fates).collect(), withheld, std::mem::take(&mut self.columns))
     }
 
     /// Goes on with the inputs carried, under the lease of their own job.
     pub(super) fn carry(&mut self, id: JobId, inputs: Vec<Input>) {
         self.fates = vec![None; inputs.len()];
+        self.withheld = vec![Vec::new(); inputs.len()];
         self.record_bytes = 0;
         self.lease.job = Job { id, inputs, snapshot: self.lease.job.snapshot.clone() };
         self.lease.epoch = CARRIED_EPOCH;

@@ -314,6 +314,8 @@ fn settings(node: &str) -> Settings {
             signing_secret: None,
         },
         retention_ms: 86_400_000,
+        cache: trawl::cache::Settings::default(),
+        scratch: std::env::temp_dir(),
     }
 }
 

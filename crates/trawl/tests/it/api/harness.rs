@@ -106,7 +106,8 @@ impl Server {
         };
         change(&mut settings);
         let api = Arc::new(Api {
-            rows: Rows::new(store.clone(), bucket),
+            rows: Rows::new(store.clone(), bucket.clone()),
+            changes: trawl::changes::Changes::new(store.clone(), bucket, folder.path().join("scratch")),
             store: store.clone(),
             catalogue,
             clock: Arc::new(SystemClock),
