@@ -13,6 +13,7 @@
 
 mod bad;
 mod bomb;
+mod changing;
 mod charset;
 mod http;
 mod receiver;

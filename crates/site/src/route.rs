@@ -1,6 +1,7 @@
 //! Which answer belongs to which path.
 
 use crate::bad;
+use crate::changing::Changing;
 use crate::charset;
 use crate::http::{HTML, Head, JSON, TEXT, ok, response};
 use crate::server::{File, SiteOptions};
@@ -55,6 +56,7 @@ pub(crate) struct World {
     /// Answers of the test's own, by path.
     files: RwLock<HashMap<String, Bytes>>,
     attempts: Mutex<HashMap<String, u64>>,
+    changing: Changing,
 }
 
 impl World {
@@ -67,6 +69,7 @@ impl World {
             ready: Vec::new(),
             files: RwLock::default(),
             attempts: Mutex::default(),
+            changing: Changing::default(),
         };
         if options.prebuilt {
             world.ready = world.build_all()?;
@@ -123,6 +126,7 @@ impl World {
         let (first, rest) = inside.split_once('/').unwrap_or((inside, ""));
         let whole = match (first, rest) {
             ("bad", rest) => return bad::answer(self, rest, request),
+            ("changing", rest) => self.changing.answer(rest, request),
             ("p", id) => id.parse().ok().and_then(|id| self.product(id, request)),
             ("c", category) => category.parse().ok().and_then(|category| {
                 let page = page_number(request)?;
@@ -219,7 +223,7 @@ impl World {
                 (name.clone(), value)
             })
             .collect();
-        json!({"requests": stats.requests, "open": stats.open, "connections": stats.connections,
+        json!({"requests": stats.requests, "open": stats.open, "connections": stats.connections, "bytes": stats.bytes,
             "by_prefix": stats.by_prefix, "hosts": hosts})
         .to_string()
     }
