@@ -116,7 +116,8 @@ impl Run {
     /// The end by having nothing left, if the state knows that event.
     fn drain(&mut self, tx: &mut Tx<'_>, now: Timestamp) -> Result<()> {
         let trigger = asked(tx.conn, self.k)?;
-        let came = if trigger.discover_only { self.counts.records } else { self.counts.found };
+        let given = self.counts.records + self.counts.unchanged;
+        let came = if trigger.discover_only { given } else { self.counts.found };
         let found_nothing = matches!(trigger.door, Door::Discover(_)) && came == 0;
         let gives = matches!(self.state, SnapshotState::Running | SnapshotState::Expiring) && !found_nothing;
         let verdict = if gives { quality::conclude(tx.conn, self, &trigger)? } else { None };

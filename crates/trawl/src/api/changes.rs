@@ -78,6 +78,8 @@ pub(super) async fn changes(
             "changed": counts.changed,
             "unchanged": counts.unchanged,
             "removed": counts.removed,
+            // Inputs that could not be read: their records are told as removed.
+            "errors": snapshot.counts.errors,
         });
         return Ok(Json(body).into_response());
     }

@@ -205,19 +205,23 @@ impl PageCache {
         let Some(bytes) = packed(kept).await.filter(|bytes| bytes.len() as u64 <= most) else { return };
         let added = (bytes.len() as u64).saturating_sub(before);
         let room = self.settings.bytes_max.saturating_add(self.settings.bytes_max / 10);
-        if self.held_bytes().saturating_add(added) > room {
+        // Taken before it is written, so that many at once stay within it together.
+        let taken = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
+            held.checked_add(added).filter(|held| *held <= room)
+        });
+        if taken.is_err() || self.held_bytes() > self.settings.bytes_max {
             self.full.notify_one();
+        }
+        if taken.is_err() {
             return;
         }
         if let Err(error) = self.bucket.put(&key, bytes).await {
+            // What it took is set right at the next look.
             tracing::debug!(%error, key, "a page could not be kept");
             return;
         }
         if is_new {
             self.counters.kept.fetch_add(1, Ordering::Relaxed);
-        }
-        if self.held.fetch_add(added, Ordering::Relaxed).saturating_add(added) > self.settings.bytes_max {
-            self.full.notify_one();
         }
     }
 
