@@ -82,13 +82,17 @@ pub fn is_kept(name: &str) -> bool {
 
 /// `Vary: *`: the answer was made for this very request, and stands for no other.
 pub fn is_for_once(headers: &Lines) -> bool {
-    headers.iter().filter(|(name, _)| name == "vary").any(|(_, value)| value.split(',').any(|v| v.trim() == "*"))
+    headers
+        .iter()
+        .filter(|(name, _)| name == "vary")
+        .any(|(_, value)| value.split(',').any(|v| v.trim() == "*"))
 }
 
 /// How old an answer is, milliseconds: what caches on the way say or its date says, and the time since it arrived
 /// (RFC 9111, 4.2.3).
 pub fn age_ms(headers: &Lines, arrived: Timestamp, now: Timestamp) -> u64 {
-    let said = line(headers, "age").and_then(|text| text.parse::<u64>().ok()).unwrap_or(0).saturating_mul(1_000);
+    let said =
+        line(headers, "age").and_then(|text| text.parse::<u64>().ok()).unwrap_or(0).saturating_mul(1_000);
     let apparent = date(headers).map_or(0, |made| arrived.ms_since(made));
     said.max(apparent).saturating_add(now.ms_since(arrived))
 }
@@ -114,8 +118,10 @@ fn date_ms(text: &str) -> Option<Timestamp> {
 
 /// `"…"` or `W/"…"`, of characters that a tag may have.
 fn is_etag(tag: &str) -> bool {
-    let opaque = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-    tag.len() <= 1_024 && opaque.is_some_and(|inside| inside.bytes().all(|b| b == 0x21 || (0x23..0x7f).contains(&b)))
+    let opaque =
+        tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+    tag.len() <= 1_024
+        && opaque.is_some_and(|inside| inside.bytes().all(|b| b == 0x21 || (0x23..0x7f).contains(&b)))
 }
 
 #[cfg(test)]

@@ -61,7 +61,9 @@ pub fn lastmod(text: &str) -> Option<Timestamp> {
         // Seconds may be cut off; no zone is read as UTC, though it may be any.
         _ => DateTime::parse_from_rfc3339(text)
             .map(|at| Timestamp(at.timestamp_millis()))
-            .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M%:z").map(|at| Timestamp(at.timestamp_millis())))
+            .or_else(|_| {
+                DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M%:z").map(|at| Timestamp(at.timestamp_millis()))
+            })
             .ok()
             .or_else(|| Some(Timestamp::parse(text)?.plus_ms(DAY_EVERYWHERE_MS))),
     }

@@ -57,9 +57,12 @@ impl Changing {
         let base = format!("http://{}/changing/{manner}", request.header("host").unwrap_or("127.0.0.1"));
         let (body, kind, tag, at) = match path {
             "list" => (state.list(&base), HTML, format!("list-{}", state.version), state.last_change()),
-            "sitemap.xml" => {
-                (state.sitemap(&base), "application/xml", format!("map-{}", state.version), state.last_change())
-            }
+            "sitemap.xml" => (
+                state.sitemap(&base),
+                "application/xml",
+                format!("map-{}", state.version),
+                state.last_change(),
+            ),
             page => {
                 let id = page.strip_prefix("p/")?.parse().ok().filter(|id| state.has(*id))?;
                 let (times, at) = state.of(id);
@@ -75,7 +78,9 @@ impl State {
         let now = SystemTime::now();
         let ids = |name: &str| -> Option<Vec<u64>> {
             match request.query(name) {
-                Some(text) => text.split(',').map(|id| id.parse().ok().filter(|id| *id < COUNT_MAX)).collect(),
+                Some(text) => {
+                    text.split(',').map(|id| id.parse().ok().filter(|id| *id < COUNT_MAX)).collect()
+                }
                 None => Some(Vec::new()),
             }
         };

@@ -122,12 +122,20 @@ impl App {
     /// The HTTP API's parts.
     pub fn api(&self) -> Api {
         let config = &self.config;
-        let metrics =
-            crate::metrics::source(self.store.clone(), self.fetcher.clone(), self.catalogue.clone(), self.worker.cache.clone());
+        let metrics = crate::metrics::source(
+            self.store.clone(),
+            self.fetcher.clone(),
+            self.catalogue.clone(),
+            self.worker.cache.clone(),
+        );
         Api {
             store: self.store.clone(),
             rows: self.rows.clone(),
-            changes: Changes::new(self.store.clone(), self.worker.bucket.clone(), config.data.join("scratch")),
+            changes: Changes::new(
+                self.store.clone(),
+                self.worker.bucket.clone(),
+                config.data.join("scratch"),
+            ),
             catalogue: self.catalogue.clone(),
             clock: self.clock.clone(),
             metrics: config.metrics.enabled.then_some(metrics),

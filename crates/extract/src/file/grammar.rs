@@ -26,7 +26,9 @@ pub fn json_schema() -> Value {
             ("min_inputs", whole("Fewest inputs of a trigger.", 1, 1_000_000)),
             (
                 "key",
-                texts("Fields by which a record is the same record in another run; without them its address is."),
+                texts(
+                    "Fields by which a record is the same record in another run; without them its address is.",
+                ),
             ),
             ("fetch", reference("fetch")),
             ("doors", named("The ways in: `collect_by_url`, `discover_by_<method>`.", "door")),
@@ -74,7 +76,9 @@ fn fetch() -> Value {
             ),
             (
                 "cache",
-                text("A page fetched less than this ago is not fetched again: `30min`, `1h`, `7d`; `0` always asks."),
+                text(
+                    "A page fetched less than this ago is not fetched again: `30min`, `1h`, `7d`; `0` always asks.",
+                ),
             ),
             ("revalidate", boolean("Ask sites only whether pages kept from earlier runs have changed.")),
             (

@@ -102,8 +102,10 @@ fn key(file: &Table<'_>, fields: &[FieldSpec]) -> Vec<String> {
         let known: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
         for (item, name) in list.elements().iter().zip(&key) {
             if !known.contains(&name.as_str()) {
-                let hint = reader::nearest(name, &known)
-                    .map_or_else(|| format!("; fields: {}", known.join(", ")), |k| format!("; did you mean `{k}`?"));
+                let hint = reader::nearest(name, &known).map_or_else(
+                    || format!("; fields: {}", known.join(", ")),
+                    |k| format!("; did you mean `{k}`?"),
+                );
                 file.errors.at(item.at, format!("`key` names `{name}`, which is not a field{hint}"));
             }
         }

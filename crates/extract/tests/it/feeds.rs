@@ -121,7 +121,9 @@ fn what_a_sitemap_says_of_its_pages_goes_with_them() {
     );
     // A feed dates what it tells of.
     assert_eq!(
-        modified("<feed><entry><link href=\"http://a.example/1\"/><updated>2026-01-02T00:00:00Z</updated></entry></feed>"),
+        modified(
+            "<feed><entry><link href=\"http://a.example/1\"/><updated>2026-01-02T00:00:00Z</updated></entry></feed>"
+        ),
         [None]
     );
 }

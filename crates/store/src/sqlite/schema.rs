@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 /// In order; the first has version 1.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql"), include_str!("schema/0003.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql"), include_str!("schema/0003.sql")];
 /// How long to wait for another process (`trawl token create`) that writes.
 const BUSY: Duration = Duration::from_secs(10);
 /// Statements kept parsed; there are about a hundred.

@@ -91,8 +91,9 @@ pub(super) async fn changes(
         None => vec![ChangeKind::Added, ChangeKind::Changed, ChangeKind::Removed],
     };
     let format = query.format().unwrap_or_default();
-    let shape =
-        |snapshot: &Snapshot| Rows::shape(snapshot, scraper.as_deref(), format, query.flag("csv_formula_guard"));
+    let shape = |snapshot: &Snapshot| {
+        Rows::shape(snapshot, scraper.as_deref(), format, query.flag("csv_formula_guard"))
+    };
     let layout = match (shape(&snapshot), since.as_ref().map(shape)) {
         (Shape::Csv { columns, formula_guard }, before) => {
             let own = ["change", "changed_fields"].map(str::to_owned);
@@ -186,7 +187,10 @@ pub(super) async fn settle_since(
         Some(text) => {
             let since = earlier(shared, principal, text, trigger).await?;
             if since.state != SnapshotState::Ready {
-                return Err(ApiError::option(format!("\"since\" cannot be compared with: {}", why_not(&since))));
+                return Err(ApiError::option(format!(
+                    "\"since\" cannot be compared with: {}",
+                    why_not(&since)
+                )));
             }
             Some(since)
         }

@@ -335,7 +335,11 @@ impl Options {
             notice: self.notice.clone(),
             quarantine,
             express,
-            wishes: Wishes { reuse: reuse(&words.query), only_changed: words.query.flag("only_changed"), since: None },
+            wishes: Wishes {
+                reuse: reuse(&words.query),
+                only_changed: words.query.flag("only_changed"),
+                since: None,
+            },
             origin,
         })
     }

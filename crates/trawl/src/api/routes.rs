@@ -2,8 +2,8 @@
 
 use super::error::{no_such_method, no_such_path};
 use super::{
-    Api, Shared, access, account, auth, changes, datasets, delivery, explain, manage, openapi, progress, quality,
-    snapshot, trigger,
+    Api, Shared, access, account, auth, changes, datasets, delivery, explain, manage, openapi, progress,
+    quality, snapshot, trigger,
 };
 use axum::Router;
 use axum::extract::State;

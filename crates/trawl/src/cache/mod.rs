@@ -175,7 +175,14 @@ impl PageCache {
     }
 
     /// What to keep of an answer, if it can be of use later.
-    fn new_keep(&self, key: String, before: u64, request: &Request, ask: Ask<'_>, page: &Page) -> Option<Keep> {
+    fn new_keep(
+        &self,
+        key: String,
+        before: u64,
+        request: &Request,
+        ask: Ask<'_>,
+        page: &Page,
+    ) -> Option<Keep> {
         let useful = !Validators::of(&page.headers).is_empty()
             || ask.reuse.max_age_ms.is_some_and(|ms| ms > 0)
             || ask.modified.is_some();
@@ -260,7 +267,8 @@ fn key(ask: Ask<'_>, request: &Request) -> Option<String> {
     let mut needs = request.needs.clone();
     (needs.host_concurrency, needs.host_delay_ms, needs.reuse) = (None, None, Reuse::default());
     let needs = serde_json::to_vec(&needs).ok()?;
-    let mut headers: Vec<_> = request.headers.iter().map(|(name, v)| (name.to_ascii_lowercase(), v)).collect();
+    let mut headers: Vec<_> =
+        request.headers.iter().map(|(name, v)| (name.to_ascii_lowercase(), v)).collect();
     headers.sort();
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {

@@ -45,14 +45,18 @@ impl Baselines {
     /// The table of a run by a key, made if it is not there. A run whose rows are gone has an empty one.
     pub async fn of(&self, id: &SnapshotId, key: &[String]) -> Result<Arc<Baseline>, ChangesError> {
         let named = Sha256::digest(serde_json::to_vec(key).unwrap_or_default());
-        let folder = format!("{PREFIX}{id}/{}", named[..8].iter().map(|b| format!("{b:02x}")).collect::<String>());
+        let folder =
+            format!("{PREFIX}{id}/{}", named[..8].iter().map(|b| format!("{b:02x}")).collect::<String>());
         let slot = self.slot(&folder);
         let table = slot.get_or_try_init(|| async {
             if let Some(table) = self.load(&folder).await? {
                 return Ok(table);
             }
             match self.make(id, key, &folder).await {
-                Err(ChangesError::Store(StoreError::NotFound(_)) | ChangesError::Bucket(BucketError::NotFound(_))) => {
+                Err(
+                    ChangesError::Store(StoreError::NotFound(_))
+                    | ChangesError::Bucket(BucketError::NotFound(_)),
+                ) => {
                     tracing::warn!(snapshot = %id, "its rows are gone: every record counts as new");
                     Ok(Arc::new(Baseline::new(self.changes.clone(), folder.clone(), Vec::new())))
                 }
@@ -99,7 +103,12 @@ impl Baselines {
         }
     }
 
-    async fn make(&self, id: &SnapshotId, key: &[String], folder: &str) -> Result<Arc<Baseline>, ChangesError> {
+    async fn make(
+        &self,
+        id: &SnapshotId,
+        key: &[String],
+        folder: &str,
+    ) -> Result<Arc<Baseline>, ChangesError> {
         let turn = self.changes.turns.clone().acquire_owned().await.map_err(|_| ChangesError::Gone)?;
         let (changes, id, key, folder) = (self.changes.clone(), id.clone(), key.to_vec(), folder.to_owned());
         let made = tokio::task::spawn_blocking(move || {
@@ -134,7 +143,9 @@ fn write(changes: &Changes, sorted: Sorted, folder: &str) -> Result<Vec<Hash>, C
     if !part.is_empty() {
         put(firsts.len() - 1, &mut part)?;
     }
-    handle.block_on(changes.bucket.put(&format!("{folder}/index"), Bytes::from(firsts.as_flattened().to_vec())))?;
+    handle.block_on(
+        changes.bucket.put(&format!("{folder}/index"), Bytes::from(firsts.as_flattened().to_vec())),
+    )?;
     Ok(firsts)
 }
 
@@ -186,7 +197,8 @@ impl Baseline {
         if let Some((_, part)) = found {
             return Ok(part);
         }
-        let part = self.changes.bucket.get(&format!("{}/{number}", self.folder), 0, (PART * ENTRY) as u64).await?;
+        let part =
+            self.changes.bucket.get(&format!("{}/{number}", self.folder), 0, (PART * ENTRY) as u64).await?;
         let mut held = held();
         held.push_back((number, part.clone()));
         if held.len() > PARTS_HELD {

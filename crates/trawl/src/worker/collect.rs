@@ -11,8 +11,8 @@ use futures_util::FutureExt;
 use model::diff::ChangeKind;
 use model::quality::Profile;
 use model::{
-    Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, Record, Reuse, Segment, SnapshotState, Trigger,
-    Trouble, Verdict, error_json, host_of, keep_within, limit, record_json, settle, verdict,
+    Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, Record, Reuse, Segment, SnapshotState,
+    Trigger, Trouble, Verdict, error_json, host_of, keep_within, limit, record_json, settle, verdict,
 };
 
 use std::panic::AssertUnwindSafe;
@@ -179,7 +179,9 @@ impl Worker {
         scraper: &Scraper,
     ) -> Result<Option<Arc<Baseline>>, ChangesError> {
         match &trigger.wishes.since {
-            Some(since) if trigger.wishes.only_changed => Ok(Some(self.baselines.of(since, scraper.key()).await?)),
+            Some(since) if trigger.wishes.only_changed => {
+                Ok(Some(self.baselines.of(since, scraper.key()).await?))
+            }
             _ => Ok(None),
         }
     }

@@ -115,8 +115,7 @@ impl Worker {
         let rows = Rows::new(store.clone(), bucket.clone());
         let leases = Leases::default();
         let cache = Arc::new(PageCache::new(bucket.clone(), clock.clone(), settings.cache));
-        let baselines =
-            Baselines::new(Changes::new(store.clone(), bucket.clone(), settings.scratch.clone()));
+        let baselines = Baselines::new(Changes::new(store.clone(), bucket.clone(), settings.scratch.clone()));
         Arc::new(Self {
             store,
             bucket,
