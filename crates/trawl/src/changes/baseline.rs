@@ -219,7 +219,7 @@ mod tests {
     async fn every_record_is_found_across_parts() {
         let folder = tempfile::tempdir().unwrap();
         let bucket = Arc::new(FolderBucket::open(folder.path()).unwrap());
-        let store = Arc::new(SqliteStore::open(&folder.path().join("s")).unwrap());
+        let store = Arc::new(SqliteStore::open(folder.path().join("s")).unwrap());
         let changes = Changes::new(store, bucket, folder.path().join("scratch"));
         let hash = |n: u32| {
             let mut hash = [0; HASH];

@@ -2,7 +2,7 @@
 
 use super::Worker;
 use super::held::{Hold, Signal};
-use super::work::{COLUMNS_MAX, Collected, Ended, Work};
+use super::work::{COLUMNS_MAX, Collected, Ended, Taken, Work};
 use crate::cache::Ask;
 use crate::changes::{Baseline, ChangesError, Digest};
 use bytes::Bytes;
@@ -72,7 +72,7 @@ impl Worker {
                 Signal::Stop(state) => Some(stop_failure(state)),
                 Signal::GoOn | Signal::HandBack => None,
             };
-            let (fates, withheld, columns) = work.take(ended);
+            let Taken { fates, withheld, columns } = work.take(ended);
             let profile = profile_of(&slice, &fates, &withheld);
             let policy = &self.settings.retry;
             let mut outcome = settle(fates, policy, self.clock.now(), self.clock.jitter(), stopping.as_ref());

@@ -26,6 +26,15 @@ impl From<Fate> for Collected {
     }
 }
 
+/// What a round of work came to.
+pub(super) struct Taken {
+    pub(super) fates: Vec<(Input, Fate)>,
+    /// What is withheld of each.
+    pub(super) withheld: Vec<Vec<String>>,
+    /// Keys of records in the order first seen.
+    pub(super) columns: Vec<String>,
+}
+
 /// Why a round of work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
@@ -111,8 +120,8 @@ impl Work {
         self.withheld[at] = withheld;
     }
 
-    /// What became of every input of the lease, what is withheld of each, and the columns seen.
-    pub(super) fn take(&mut self, ended: Ended) -> (Vec<(Input, Fate)>, Vec<Vec<String>>, Vec<String>) {
+    /// What became of every input of the lease.
+    pub(super) fn take(&mut self, ended: Ended) -> Taken {
         if ended == Ended::Whole {
             self.running.abort_all();
         }
@@ -132,7 +141,7 @@ impl Work {
         }
         let inputs = self.lease.job.inputs.iter().cloned();
         let withheld = std::mem::take(&mut self.withheld);
-        (inputs.zip(fates).collect(), withheld, std::mem::take(&mut self.columns))
+        Taken { fates: inputs.zip(fates).collect(), withheld, columns: std::mem::take(&mut self.columns) }
     }
 
     /// Goes on with the inputs carried, under the lease of their own job.
@@ -271,16 +280,16 @@ mod tests {
         let begun: Vec<usize> = (0..4).filter_map(|_| work.begin()).map(|(at, _)| at).collect();
         assert_eq!(begun, [0, 1, 2, 3]);
         work.end(Ok((1, read(1))));
-        assert_eq!(sorted(work.take(Ended::InFlight).0), [vec![1], vec![0, 2, 3], vec![4, 5]]);
+        assert_eq!(sorted(work.take(Ended::InFlight).fates), [vec![1], vec![0, 2, 3], vec![4, 5]]);
         let inputs = [0, 2, 3].map(|n| Input::given(n, "{}".into(), "a".into())).to_vec();
         work.carry(JobId(2), inputs);
         assert_eq!((work.lease.job.id, work.lease.epoch), (JobId(2), CARRIED_EPOCH));
         assert!(work.begin().is_none(), "the rest went back");
         work.end(Ok((3, read(3))));
-        assert_eq!(sorted(work.take(Ended::InFlight).0), [vec![3], vec![0, 2], vec![]]);
+        assert_eq!(sorted(work.take(Ended::InFlight).fates), [vec![3], vec![0, 2], vec![]]);
         work.carry(JobId(3), [0, 2].map(|n| Input::given(n, "{}".into(), "a".into())).to_vec());
         work.end(Ok((2, read(2))));
-        assert_eq!(sorted(work.take(Ended::Whole).0), [vec![2], vec![], vec![0]]);
+        assert_eq!(sorted(work.take(Ended::Whole).fates), [vec![2], vec![], vec![0]]);
     }
 
     fn lease(total: Option<u64>, per_root: &[(u64, u64)]) -> Budget {
