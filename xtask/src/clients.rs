@@ -57,6 +57,10 @@ pub(crate) fn quality() -> Result<Verdict> {
     script(&tools::python()?, "quality.py", &[])
 }
 
+pub(crate) fn change() -> Result<Verdict> {
+    script(&tools::python()?, "change.py", &[])
+}
+
 pub(crate) fn author() -> Result<Verdict> {
     script(&tools::venv()?, "author.py", &[])
 }

@@ -76,6 +76,11 @@ pub(crate) const ALL: &[Step] = &[
         check: clients::quality,
     },
     Step {
+        name: "change",
+        what: "unchanged pages are not transferred again, changes are told, also over SIGKILL",
+        check: clients::change,
+    },
+    Step {
         name: "author",
         what: "why a field has its value: a saved page, and a record that was collected",
         check: clients::author,
@@ -118,6 +123,7 @@ const CLIENTS: &[&str] = &[
     "deliveries",
     "reload",
     "quality",
+    "change",
     "author",
     "archive",
     "readme",

@@ -118,4 +118,6 @@ pub struct Follow {
     pub begun: Option<Map<String, Value>>,
     /// True for an input found to be collected, false for a further listing page of the same discovery.
     pub found: bool,
+    /// When the sitemap says that the page was last changed, at the latest.
+    pub modified: Option<model::Timestamp>,
 }

@@ -90,6 +90,16 @@ impl Scraper {
         &self.spec.fields
     }
 
+    /// Names of the fields by which a record is the same record in another run; none: its address is.
+    pub fn key(&self) -> &[String] {
+        &self.spec.key
+    }
+
+    /// Whether kept pages may stand for pages, as far as the file says.
+    pub fn reuse(&self) -> model::Reuse {
+        self.spec.needs.reuse
+    }
+
     /// Generic scrapers accept unknown input keys and carry them to the records' `input`.
     pub fn carries_extra_inputs(&self) -> bool {
         self.spec.carries_extra_inputs

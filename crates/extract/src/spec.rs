@@ -36,6 +36,8 @@ pub(crate) struct Spec {
     pub(crate) hints: Vec<Hint>,
     /// Are pages looked at for refusals in general?
     pub(crate) refusals: bool,
+    /// Names of the fields by which a record is the same record in another run; none: its address.
+    pub(crate) key: Vec<String>,
     /// Scripts that JSON is read from, each with a number below this.
     pub(crate) scripts: usize,
 }

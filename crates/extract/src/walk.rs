@@ -5,13 +5,13 @@
 //! Invariants: at most [`limit::FOLLOWS_PER_PAGE`] links, each place once; listing pages end at `max_pages`.
 
 use crate::page::{Reader, Scope};
-use crate::spec::{Next, PageKind, Source, Spec};
+use crate::spec::{Format, Next, PageKind, Source, Spec};
 use crate::trap::is_trap;
 use crate::value::url as address;
 use crate::{Follow, limit};
-use model::TrailEnd;
+use model::{Timestamp, TrailEnd, lastmod};
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use url::Url;
 
 /// Where a page leads.
@@ -38,6 +38,7 @@ pub(crate) fn links<'p>(
 ) -> Walk {
     let mut seen: HashSet<(Url, usize)> = HashSet::new();
     let mut out = Walk::default();
+    let modified = lastmods(reader, kind, whole);
     for rule in &kind.follow {
         let Some(to) = spec.pages.get(rule.to) else { continue };
         // What is found on the last page of a list is collected; pages found by pages by pages are a list, too.
@@ -57,10 +58,12 @@ pub(crate) fn links<'p>(
                 if !seen.insert((url.clone(), rule.to)) {
                     continue;
                 }
-                let mut follow = Follow { url, kind: to.name.clone(), begun: None, found: rule.found };
+                let mut follow =
+                    Follow { url, kind: to.name.clone(), begun: None, found: rule.found, modified: None };
                 if is_trap(&follow.url) {
                     out.end(follow, TrailEnd::Address);
                 } else {
+                    follow.modified = modified.get(&follow.url).copied();
                     follow.begun = reader.beginning(&rule.begin, scope);
                     out.follow.push(follow);
                 }
@@ -68,6 +71,24 @@ pub(crate) fn links<'p>(
         }
     }
     out
+}
+
+/// What a sitemap says of when its pages were last changed.
+fn lastmods<'p>(reader: &Reader<'p>, kind: &PageKind, whole: Scope<'p>) -> HashMap<Url, Timestamp> {
+    let Scope::Json(feed) = whole else { return HashMap::new() };
+    // Other feeds date what they tell of, not the page.
+    let is_sitemap = matches!(feed["kind"].as_str(), Some("urlset" | "index"));
+    if kind.format != Format::Feed || !is_sitemap {
+        return HashMap::new();
+    }
+    let lists = [&feed["entries"], &feed["sitemaps"]];
+    let entries = lists.into_iter().filter_map(Value::as_array).flatten();
+    entries
+        .filter_map(|entry| {
+            let at = lastmod(entry["updated"].as_str()?)?;
+            Some((address::page(reader.base(), entry["url"].as_str()?)?, at))
+        })
+        .collect()
 }
 
 /// The next page of a list, added to where the page leads. `gave` is whether this page had anything: a counter does not run past the last page.
@@ -126,7 +147,7 @@ fn next<'p>(
     let mut this = here.clone();
     this.set_fragment(None);
     // A last page often links to itself.
-    (url != this).then(|| Follow { url, kind: kind.name.clone(), begun: None, found: false })
+    (url != this).then(|| Follow { url, kind: kind.name.clone(), begun: None, found: false, modified: None })
 }
 
 fn text<'p>(reader: &Reader<'p>, sources: &[Source], whole: Scope<'p>) -> Option<String> {

@@ -33,6 +33,7 @@ mod stats;
 mod stream;
 mod tap;
 mod tls;
+pub mod validate;
 pub mod warc;
 
 pub use allow::{AllowList, BadNetwork};

@@ -1,6 +1,6 @@
 //! One row to collect.
 
-use crate::Trail;
+use crate::{Timestamp, Trail};
 use serde::{Deserialize, Serialize};
 
 /// One row to collect: a row of the caller, or one found by discovery.
@@ -41,6 +41,9 @@ pub struct Input {
     /// What the listing pages before it were like.
     #[serde(rename = "t", default, skip_serializing_if = "Trail::is_new")]
     pub trail: Trail,
+    /// When the sitemap that led here says that the page was last changed, at the latest.
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    pub modified: Option<Timestamp>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
@@ -63,6 +66,7 @@ impl Input {
             detours: 0,
             found: false,
             trail: Trail::default(),
+            modified: None,
         }
     }
 }

@@ -62,6 +62,9 @@ pub struct Outcome {
     pub carried: Vec<Input>,
     /// Inputs of the job that ended here (`settled + again.len() + carried.len()` is the job's input count).
     pub settled: u64,
+    /// Records that were read but are not given, because the run gives only what changed: as JSON, kept beside the
+    /// rows for later comparisons.
+    pub withheld: Vec<String>,
     /// What its records and inputs are like; to be made anew when records are cut.
     pub profile: Option<Box<Profile>>,
     /// Where the pages that it fetched are kept.

@@ -85,6 +85,9 @@ pub struct Needs {
     /// Keep what was sent and received: [`Extras::exchanges`].
     #[serde(default)]
     pub archive: bool,
+    /// Whether kept pages are used instead of fetching anew.
+    #[serde(default)]
+    pub reuse: Reuse,
 }
 
 /// What is done about a site's robots.txt.
@@ -96,6 +99,34 @@ pub enum RobotsPolicy {
     Respect,
     /// It is not asked for.
     Ignore,
+}
+
+/// When a page that was fetched before may stand for the page itself. What is not said is decided by the next in
+/// line: the trigger, the scraper's file, the settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reuse {
+    /// Ask the site only whether a kept page has changed (ETag, Last-Modified, a sitemap's lastmod).
+    #[serde(default)]
+    pub revalidate: Option<bool>,
+    /// Do not ask at all while a kept page is younger than this, milliseconds; 0 always asks.
+    #[serde(default)]
+    pub max_age_ms: Option<i64>,
+}
+
+impl Reuse {
+    /// This, and where it says nothing what `less` says.
+    #[must_use]
+    pub fn or(self, less: Self) -> Self {
+        Self {
+            revalidate: self.revalidate.or(less.revalidate),
+            max_age_ms: self.max_age_ms.or(less.max_age_ms),
+        }
+    }
+
+    /// Whether pages are kept and used again at all.
+    pub fn is_wanted(self) -> bool {
+        self.revalidate == Some(true) || self.max_age_ms.is_some_and(|ms| ms > 0)
+    }
 }
 
 /// What came back: decoded from its transfer and content encodings, bounded in size. A 404 is a page, not an error.

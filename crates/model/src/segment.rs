@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The immutable file that one job leaves: record lines, then error lines, each part one or more zstd frames.
+/// The immutable file that one job leaves: record lines, then error lines, then withheld records, each part one or
+/// more zstd frames.
 ///
 /// Bytes are written first under a new key, registered by `finish`, swept if never registered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     /// Key in the bucket.
     pub key: String,
@@ -19,4 +20,10 @@ pub struct Segment {
     pub error_bytes: u64,
     /// Bytes of both parts as lines.
     pub plain_bytes: u64,
+    /// Records that were read but not given ([`crate::Outcome::withheld`]) in a third part, behind the others.
+    #[serde(default)]
+    pub withheld: u64,
+    /// Compressed bytes of that part.
+    #[serde(default)]
+    pub withheld_bytes: u64,
 }

@@ -154,6 +154,9 @@ pub struct Counts {
     pub records: u64,
     /// Error rows registered.
     pub errors: u64,
+    /// Records read but not given, because the run gives only what changed.
+    #[serde(default)]
+    pub unchanged: u64,
 }
 
 impl Counts {

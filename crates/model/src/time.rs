@@ -49,6 +49,26 @@ impl Timestamp {
     }
 }
 
+/// The latest moment that a sitemap's `lastmod` can mean: a day without a time lasts until it has ended everywhere.
+pub fn lastmod(text: &str) -> Option<Timestamp> {
+    /// A day, and the twelve hours by which the last time zone is behind UTC.
+    const DAY_EVERYWHERE_MS: i64 = 36 * 3_600_000;
+    let text = text.trim();
+    match text.len() {
+        // W3C datetime also knows a year, and a year with its month: too coarse to say anything.
+        0..10 => None,
+        10 => Some(Timestamp::parse(text)?.plus_ms(DAY_EVERYWHERE_MS)),
+        // Seconds may be cut off; no zone is read as UTC, though it may be any.
+        _ => DateTime::parse_from_rfc3339(text)
+            .map(|at| Timestamp(at.timestamp_millis()))
+            .or_else(|_| {
+                DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M%:z").map(|at| Timestamp(at.timestamp_millis()))
+            })
+            .ok()
+            .or_else(|| Some(Timestamp::parse(text)?.plus_ms(DAY_EVERYWHERE_MS))),
+    }
+}
+
 impl fmt::Display for Timestamp {
     /// ISO 8601 with milliseconds and `Z`, as in `timestamp` of a record.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,6 +121,18 @@ mod tests {
         }
         assert_eq!(Timestamp::parse("2026-09-01"), Some(noon.plus_ms(-12 * 3_600_000)));
         assert_eq!(Timestamp::parse("soon"), None);
+    }
+
+    #[test]
+    fn a_lastmod_is_read_at_its_latest() {
+        let at = |text: &str| lastmod(text).map(|at| at.to_string());
+        assert_eq!(at(" 2026-03-04T05:06:07+01:00 ").as_deref(), Some("2026-03-04T04:06:07.000Z"));
+        assert!(at("2026-03-04T05:06Z").is_some_and(|at| at.as_str() >= "2026-03-04T05:06:00.000Z"));
+        assert_eq!(at("2026-03-04T05:06+01:00").as_deref(), Some("2026-03-04T04:06:00.000Z"));
+        assert_eq!(at("2026-03-04").as_deref(), Some("2026-03-05T12:00:00.000Z"));
+        for vague in ["", "2026", "2026-03", "yesterday", "2026-13-40"] {
+            assert_eq!(at(vague), None, "{vague}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A request that has been believed: every field checked, every default filled.
 
-use crate::{DatasetId, HiddenLines, Notice, Promise, SnapshotId, Timestamp};
+use crate::{DatasetId, HiddenLines, Notice, Promise, Reuse, SnapshotId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The way in to a scraper.
@@ -82,6 +82,15 @@ pub struct Trigger {
 /// What a trigger may ask for beyond the documented API: pages kept, only what changed, and the like.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wishes {
+    /// Whether kept pages are used instead of fetching anew.
+    #[serde(default)]
+    pub reuse: Reuse,
+    /// The snapshot's rows are only the records that the earlier run did not give, or gave otherwise.
+    #[serde(default)]
+    pub only_changed: bool,
+    /// That earlier run; every record is new if there is none.
+    #[serde(default)]
+    pub since: Option<SnapshotId>,
     /// Pages are collected in a session of this name, shared by the caller's jobs of this scraper that name it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,

@@ -21,6 +21,7 @@
 
 mod bad;
 mod bomb;
+mod changing;
 mod charset;
 mod h2;
 mod http;

@@ -1,6 +1,7 @@
 //! Which answer belongs to which path.
 
 use crate::bad;
+use crate::changing::Changing;
 use crate::charset;
 use crate::http::{HTML, Head, JSON, TEXT, ok, response};
 use crate::member::Members;
@@ -62,6 +63,7 @@ pub(crate) struct World {
     attempts: Mutex<HashMap<String, u64>>,
     limits: Limits,
     members: Members,
+    changing: Changing,
 }
 
 impl World {
@@ -77,6 +79,7 @@ impl World {
             attempts: Mutex::default(),
             limits: Limits::default(),
             members: Members::default(),
+            changing: Changing::default(),
         };
         if options.prebuilt {
             world.ready = world.build_all()?;
@@ -146,6 +149,7 @@ impl World {
                 Err(refusal) => Some(refusal),
             }),
             ("bad", rest) => return bad::answer(self, rest, request),
+            ("changing", rest) => self.changing.answer(rest, request),
             ("wall", rest) => return Ok(wall::answer(rest, request)),
             ("trap", rest) => return Ok(lure::trap(self, rest, request)),
             ("maps", rest) => return lure::maps(rest, &base(request)),
@@ -260,7 +264,7 @@ impl World {
                 (name.clone(), value)
             })
             .collect();
-        json!({"requests": stats.requests, "open": stats.open, "connections": stats.connections,
+        json!({"requests": stats.requests, "open": stats.open, "connections": stats.connections, "bytes": stats.bytes,
             "by_prefix": stats.by_prefix, "hosts": hosts, "limits": self.limits.stats()})
         .to_string()
     }

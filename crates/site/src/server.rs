@@ -167,6 +167,9 @@ async fn serve(world: Arc<World>, mut connection: Connection) {
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
+        if !is_stats {
+            world.ledger.sent(response.len());
+        }
         let sent = connection.stream.write_all(&response).await;
         drop(open);
         if sent.is_err() || request.wants_close() {

@@ -18,6 +18,8 @@ pub struct Stats {
     pub open: u64,
     /// Connections accepted.
     pub connections: u64,
+    /// Bytes of whole answers, heads included.
+    pub bytes: u64,
     /// Requests by the first part of the path (`/p`, `/c`; for `/bad`, `/enc`, `/charset` by the first two).
     pub by_prefix: BTreeMap<String, u64>,
     /// By the `Host` of the request.
@@ -106,6 +108,10 @@ impl Ledger {
         let hosts = stats.hosts.iter().filter(|(_, host)| host.open > 0);
         let hosts = hosts.map(|(name, host)| (name.clone(), open(host))).collect();
         *stats = Stats { open: stats.open, hosts, ..Stats::default() };
+    }
+
+    pub(crate) fn sent(&self, bytes: usize) {
+        self.lock().bytes += bytes as u64;
     }
 
     pub(crate) fn connected(&self) {

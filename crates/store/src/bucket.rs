@@ -33,4 +33,25 @@ pub trait Bucket: Send + Sync + 'static {
 
     /// Keys under a prefix that sort after `after`, in order, at most `limit`, with the age of each in milliseconds.
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<(String, u64)>, BucketError>;
+
+    /// The same, with the bytes of each. Buckets whose lists tell sizes do better than this.
+    async fn weigh(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, u64, u64)>, BucketError> {
+        /// More than any object has; half of what fits, as implementations add to it.
+        const WHOLE: u64 = u64::MAX >> 1;
+        let mut out = Vec::new();
+        for (key, age_ms) in self.list(prefix, after, limit).await? {
+            match self.get(&key, 0, WHOLE).await {
+                Ok(bytes) => out.push((key, age_ms, bytes.len() as u64)),
+                // Gone meanwhile.
+                Err(BucketError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(out)
+    }
 }

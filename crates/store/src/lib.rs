@@ -8,7 +8,7 @@
 //! - `inputs = settled + waiting + leased` for every snapshot, at every commit.
 //! - Only the holder of a lease changes results; a late [`Store::finish`] is refused with [`StoreError::LeaseLost`],
 //!   and a repeated one (same lease) gets the first answer again.
-//! - `records` and `errors` of a snapshot equal the sums over its registered segments.
+//! - `records`, `errors` and `unchanged` of a snapshot equal the sums over its registered segments.
 //! - `limit_per_input` and `limit_multiple_results` hold to the row.
 //! - Claiming costs the same with ten waiting jobs and with ten million.
 

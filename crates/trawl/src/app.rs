@@ -1,7 +1,9 @@
 //! Every part, built once and stopped in order. The server, the demo and `trawl run` are the same parts.
 
 use crate::api::{self, Api};
+use crate::cache;
 use crate::catalogue::Catalogue;
+use crate::changes::Changes;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::hosts;
@@ -9,7 +11,7 @@ use crate::rows::Rows;
 use crate::worker::{self, DeliverSettings, Pool, Worker};
 use anyhow::{Context, Result};
 use fetch::{Fetcher, HttpFetcher, Outbound, OutboundSettings};
-use model::{Patience, RetryPolicy};
+use model::{Patience, RetryPolicy, Reuse};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,7 +80,7 @@ impl App {
             clock: clock.clone(),
             pool: pool.clone(),
         };
-        let mut settings = worker_settings(&config);
+        let mut settings = worker_settings(&config)?;
         if is_replay {
             settings.retry = RetryPolicy::once();
         }
@@ -136,14 +138,23 @@ impl App {
     /// The HTTP API's parts.
     pub fn api(&self) -> Api {
         let config = &self.config;
-        let metrics =
-            crate::metrics::source(self.store.clone(), self.fetcher.clone(), self.catalogue.clone());
+        let metrics = crate::metrics::source(
+            self.store.clone(),
+            self.fetcher.clone(),
+            self.catalogue.clone(),
+            self.worker.cache.clone(),
+        );
         let fetcher = self.fetcher.clone();
         Api {
             proxies: Arc::new(move || fetcher.proxies()),
             store: self.store.clone(),
             rows: self.rows.clone(),
             archive: self.worker.archive.clone(),
+            changes: Changes::new(
+                self.store.clone(),
+                self.worker.bucket.clone(),
+                config.data.join("scratch"),
+            ),
             catalogue: self.catalogue.clone(),
             clock: self.clock.clone(),
             hosts: self.fetcher.clone(),
@@ -249,9 +260,9 @@ fn fetch_settings(config: &Config) -> Result<fetch::Settings> {
     })
 }
 
-fn worker_settings(config: &Config) -> worker::Settings {
+fn worker_settings(config: &Config) -> Result<worker::Settings> {
     let deliver = &config.deliver;
-    worker::Settings {
+    Ok(worker::Settings {
         node: "local".into(),
         jobs: config.worker.jobs,
         express_jobs: config.worker.express_jobs,
@@ -273,5 +284,13 @@ fn worker_settings(config: &Config) -> worker::Settings {
         retention_ms: i64::from(config.retention.days) * 86_400_000,
         archive_always: config.archive.always,
         page_bytes_max: config.fetch.page_bytes_max,
-    }
+        cache: cache::Settings {
+            reuse: Reuse {
+                revalidate: config.cache.revalidate.then_some(true),
+                max_age_ms: config.cache.max_age_ms().context("`cache.max_age`")?,
+            },
+            bytes_max: config.cache.bytes_max,
+        },
+        scratch: config.data.join("scratch"),
+    })
 }

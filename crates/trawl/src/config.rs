@@ -37,6 +37,7 @@ pub struct Config {
     pub metrics: Metrics,
     pub worker: Worker,
     pub fetch: Fetch,
+    pub cache: Cache,
     pub deliver: Deliver,
     pub archive: Archive,
     pub quality: Quality,
@@ -115,6 +116,26 @@ pub struct Fetch {
     pub robots: model::RobotsPolicy,
     pub robots_timeout_ms: u64,
     pub crawl_delay_max_ms: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see config.default.toml")]
+pub struct Cache {
+    pub revalidate: bool,
+    pub max_age: String,
+    pub bytes_max: u64,
+}
+
+impl Cache {
+    /// The age in milliseconds, if there is one; `None` for other words.
+    pub fn max_age_ms(&self) -> Option<Option<i64>> {
+        match self.max_age.trim() {
+            "" => Some(None),
+            "0" => Some(Some(0)),
+            text => model::duration_ms(text).map(Some),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -369,6 +390,10 @@ impl Config {
         need(self.worker.express_jobs > 0, "`worker.express_jobs` should be at least 1");
         need(self.worker.deliveries > 0, "`worker.deliveries` should be at least 1");
         need(self.worker.lease_secs >= 1, "`worker.lease_secs` should be at least 1");
+        need(
+            self.cache.max_age_ms().is_some(),
+            "`cache.max_age` should be an age such as \"30min\", \"1h\" or \"7d\", or empty",
+        );
         need(self.fetch.host_concurrency > 0, "`fetch.host_concurrency` should be at least 1");
         need(self.fetch.concurrency > 0, "`fetch.concurrency` should be at least 1");
         need(self.api.connections_max > 0, "`api.connections_max` should be at least 1");

@@ -7,7 +7,9 @@
 pub mod api;
 pub mod app;
 pub mod archive;
+pub mod cache;
 pub mod catalogue;
+pub mod changes;
 pub mod cli;
 pub mod clock;
 pub mod config;

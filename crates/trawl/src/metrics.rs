@@ -1,22 +1,57 @@
 //! `/metrics`: what the store, the fetcher and the catalogue count, in Prometheus' text format 0.0.4.
 
+use crate::cache::PageCache;
 use crate::catalogue::Catalogue;
 use fetch::{HttpFetcher, ProxyState, ProxyStats};
 use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use store::Store;
 
 /// Makes the text anew at each call.
 pub type Source = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = String> + Send>> + Send + Sync>;
 
 /// Over these.
-pub fn source(store: Arc<dyn Store>, fetcher: Arc<HttpFetcher>, catalogue: Arc<Catalogue>) -> Source {
+pub fn source(
+    store: Arc<dyn Store>,
+    fetcher: Arc<HttpFetcher>,
+    catalogue: Arc<Catalogue>,
+    cache: Arc<PageCache>,
+) -> Source {
     Arc::new(move || {
         let (store, fetcher, catalogue) = (store.clone(), fetcher.clone(), catalogue.clone());
-        Box::pin(async move { text(&*store, &fetcher, &catalogue).await })
+        let cache = cache.clone();
+        Box::pin(async move {
+            let mut out = text(&*store, &fetcher, &catalogue).await;
+            kept_pages(&cache, &mut out);
+            out
+        })
     })
+}
+
+fn kept_pages(cache: &PageCache, out: &mut String) {
+    let counters = &cache.counters;
+    let _ = write!(
+        out,
+        "# HELP trawl_cache_pages_total What kept pages did.\n# TYPE trawl_cache_pages_total counter\n"
+    );
+    for (what, n) in [
+        ("not_modified", &counters.not_modified),
+        ("fresh", &counters.fresh),
+        ("unasked", &counters.unasked),
+        ("kept", &counters.kept),
+        ("evicted", &counters.evicted),
+    ] {
+        let n = n.load(Ordering::Relaxed);
+        let _ = writeln!(out, "trawl_cache_pages_total{{what=\"{what}\"}} {n}");
+    }
+    let held = cache.held_bytes();
+    let _ = writeln!(
+        out,
+        "# HELP trawl_cache_bytes Bytes of kept pages.\n# TYPE trawl_cache_bytes gauge\ntrawl_cache_bytes {held}"
+    );
 }
 
 async fn text(store: &dyn Store, fetcher: &HttpFetcher, catalogue: &Catalogue) -> String {

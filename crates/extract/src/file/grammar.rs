@@ -26,6 +26,12 @@ pub fn json_schema() -> Value {
                 boolean("Keys of input rows that no door declares are carried to the records."),
             ),
             ("min_inputs", whole("Fewest inputs of a trigger.", 1, 1_000_000)),
+            (
+                "key",
+                texts(
+                    "Fields by which a record is the same record in another run; without them its address is.",
+                ),
+            ),
             ("fetch", reference("fetch")),
             ("login", reference("login")),
             (
@@ -87,6 +93,13 @@ fn fetch() -> Value {
                 "robots",
                 json!({ "enum": ["respect", "ignore"], "description": "What is done about robots.txt, whatever the server's setting." }),
             ),
+            (
+                "cache",
+                text(
+                    "A page fetched less than this ago is not fetched again: `30min`, `1h`, `7d`; `0` always asks.",
+                ),
+            ),
+            ("revalidate", boolean("Ask sites only whether pages kept from earlier runs have changed.")),
             (
                 "headers",
                 json!({ "type": "object", "description": "Request headers; `{secret.NAME}` is a secret of the settings.", "additionalProperties": { "type": "string" } }),

@@ -13,7 +13,7 @@ mod source;
 
 use crate::login::Session;
 use crate::login::secret::SecretText;
-use crate::spec::Spec;
+use crate::spec::{FieldSpec, Spec};
 use crate::{FileError, limit};
 pub use grammar::json_schema;
 use reader::{Errors, Table};
@@ -91,6 +91,7 @@ fn whole(file: &Table<'_>) -> Option<Spec> {
     let hints = refused::hints(file);
     let refusals = file.boolean("refusals").unwrap_or(true);
     let fields = schema.specs;
+    let key = key(file, &fields);
     file.finish();
     Some(Spec {
         dataset_id,
@@ -111,8 +112,27 @@ fn whole(file: &Table<'_>) -> Option<Spec> {
         fields,
         hints,
         refusals,
+        key,
         scripts: errors.scripts(),
     })
+}
+
+/// The fields by which a record is the same record in another run.
+fn key(file: &Table<'_>, fields: &[FieldSpec]) -> Vec<String> {
+    let key = file.texts("key");
+    if let Some(list) = file.get("key") {
+        let known: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+        for (item, name) in list.elements().iter().zip(&key) {
+            if !known.contains(&name.as_str()) {
+                let hint = reader::nearest(name, &known).map_or_else(
+                    || format!("; fields: {}", known.join(", ")),
+                    |k| format!("; did you mean `{k}`?"),
+                );
+                file.errors.at(item.at, format!("`key` names `{name}`, which is not a field{hint}"));
+            }
+        }
+    }
+    key
 }
 
 /// Ids stand in URLs, CSV cells and file names.
@@ -132,6 +152,22 @@ struct Fetch {
     session: Session,
 }
 
+/// `[fetch] cache` and `revalidate`.
+fn reuse(table: &Table<'_>) -> model::Reuse {
+    let max_age_ms = table.get("cache").and_then(|item| {
+        let text = item.text("`cache`", table.errors)?;
+        let age = if text.trim() == "0" { Some(0) } else { model::duration_ms(text) };
+        if age.is_none() {
+            table.errors.at(
+                item.at,
+                format!("`cache` must be an age such as \"30min\", \"1h\" or \"7d\", not \"{text}\""),
+            );
+        }
+        age
+    });
+    model::Reuse { revalidate: table.boolean("revalidate"), max_age_ms }
+}
+
 fn fetch_needs(file: &Table<'_>) -> Fetch {
     let Some(table) = file.get("fetch").and_then(|item| item.table("`[fetch]`", file.errors)) else {
         return Fetch::default();
@@ -146,6 +182,7 @@ fn fetch_needs(file: &Table<'_>) -> Fetch {
         ),
         exit,
         archive: table.boolean("archive").unwrap_or(false),
+        reuse: reuse(&table),
         ..model::Needs::default()
     };
     let mut headers: Vec<_> = user_agent.map(|value| ("user-agent".to_owned(), value)).into_iter().collect();

@@ -81,3 +81,69 @@ fn a_sitemap_of_fifty_thousand_pages() {
     let found = scraper.extract(&Door::Collect, &input, &page);
     assert_eq!(found.follow.len(), 50_000, "{:?}", found.warnings);
 }
+
+#[test]
+fn what_a_sitemap_says_of_its_pages_goes_with_them() {
+    let url: url::Url = "http://www.example.com/sitemap.xml".parse().expect("a URL");
+    let rules = "follow = [{ link = { json = \"$.sitemaps[*].url\", all = true }, to = \"feed\" }, \
+                 { link = { json = \"$.entries[*].url\", all = true }, to = \"page\", found = true }]\n\
+                 max_pages = 4\n[pages.page]\nrecord = true";
+    let file = FILE.replace("records = [{ json = \"$.entries[*]\", all = true }]", rules);
+    let scraper = Scraper::compile("t", &file).unwrap_or_else(|e| panic!("{e:?}"));
+    let input = Input::given(0, json!({ "url": url }).to_string(), model::host_of(&url));
+    let modified = |body: &str| {
+        let page = Page {
+            url: url.clone(),
+            status: 200,
+            headers: vec![("content-type".into(), "text/xml".into())],
+            wire_bytes: 0,
+            extras: model::Extras::default(),
+            body: body.as_bytes().to_vec().into(),
+            fetched_at: Timestamp::from_ms(1_767_225_600_000),
+        };
+        let found = scraper.extract(&Door::Collect, &input, &page);
+        found.follow.iter().map(|f| f.modified.map(|at| at.to_string())).collect::<Vec<_>>()
+    };
+    let at = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        modified(
+            "<urlset><url><loc>/a?x=1&amp;y=2</loc><lastmod>2026-01-02T03:04:05Z</lastmod></url>\
+             <url><loc>/b</loc><lastmod>2026-01-02</lastmod></url><url><loc>/c</loc></url>\
+             <url><loc>/d</loc><lastmod>soon</lastmod></url></urlset>"
+        ),
+        [at("2026-01-02T03:04:05.000Z"), at("2026-01-03T12:00:00.000Z"), None, None]
+    );
+    assert_eq!(
+        modified(
+            "<sitemapindex><sitemap><loc>/1.xml</loc><lastmod>2026-01-02T00:00:00Z</lastmod></sitemap></sitemapindex>"
+        ),
+        [at("2026-01-02T00:00:00.000Z")]
+    );
+    // A feed dates what it tells of.
+    assert_eq!(
+        modified(
+            "<feed><entry><link href=\"http://a.example/1\"/><updated>2026-01-02T00:00:00Z</updated></entry></feed>"
+        ),
+        [None]
+    );
+}
+
+#[test]
+fn what_a_file_says_of_kept_pages_and_keys() {
+    let with = |more: &str| Scraper::compile("t", &FILE.replace("[doors", &format!("{more}\n[doors")));
+    let scraper = with("key = [\"url\"]\n[fetch]\ncache = \"90min\"\nrevalidate = false").expect("a scraper");
+    assert_eq!(scraper.key(), ["url"]);
+    let reuse = scraper.reuse();
+    assert_eq!((reuse.max_age_ms, reuse.revalidate), (Some(5_400_000), Some(false)));
+    assert_eq!(with("").expect("a scraper").reuse(), model::Reuse::default());
+    for (wrong, said) in [
+        ("key = [\"ulr\"]", "did you mean `url`"),
+        ("key = [\"sku\"]", "fields: url, updated"),
+        ("[fetch]\ncache = \"soon\"", "must be an age"),
+        ("[fetch]\ncache = 5", "must be a string"),
+        ("[fetch]\nrevalidate = \"yes\"", "must be true or false"),
+    ] {
+        let errors = with(wrong).expect_err(wrong);
+        assert!(errors.iter().any(|e| e.message.contains(said)), "{wrong}: {errors:?}");
+    }
+}

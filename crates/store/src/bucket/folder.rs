@@ -75,6 +75,16 @@ impl Bucket for FolderBucket {
     }
 
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<(String, u64)>, BucketError> {
+        let weighed = self.weigh(prefix, after, limit).await?;
+        Ok(weighed.into_iter().map(|(key, age_ms, _)| (key, age_ms)).collect())
+    }
+
+    async fn weigh(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, u64, u64)>, BucketError> {
         let (prefix, after) = (prefix.to_owned(), after.to_owned());
         self.blocking(move |root| {
             let mut found = Vec::new();
@@ -205,7 +215,7 @@ fn walk(
     prefix: &str,
     after: &str,
     limit: usize,
-    found: &mut Vec<(String, u64)>,
+    found: &mut Vec<(String, u64, u64)>,
 ) -> Result<(), BucketError> {
     let folder = root.join(at.as_str());
     let entries = match fs::read_dir(&folder) {
@@ -247,7 +257,7 @@ fn walk(
             walk(root, at, prefix, after, limit, found)?;
         } else if let Ok(meta) = fs::metadata(root.join(at.as_str())) {
             let age = meta.modified().ok().and_then(|m| m.elapsed().ok()).unwrap_or_default();
-            found.push((at.clone(), u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
+            found.push((at.clone(), u64::try_from(age.as_millis()).unwrap_or(u64::MAX), meta.len()));
         }
         at.truncate(before);
     }

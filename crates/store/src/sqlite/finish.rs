@@ -53,7 +53,8 @@ impl Finish {
     ) -> Result<Self> {
         // Casts: a usize fits u64.
         let (records, errors) = (outcome.records.len() as u64, outcome.errors.len() as u64);
-        if segment.map_or((0, 0), |s| (s.records, s.errors)) != (records, errors) {
+        let withheld = outcome.withheld.len() as u64;
+        if segment.map_or((0, 0, 0), |s| (s.records, s.errors, s.withheld)) != (records, errors, withheld) {
             return Err(StoreError::Invalid("the segment holds other rows than the outcome".into()));
         }
         let left = (outcome.again.len() + outcome.carried.len()) as u64;
@@ -247,7 +248,7 @@ fn over_limits(conn: &Connection, run: &Run, told: &Finish) -> Result<Option<Fin
 fn write_rows(tx: &Tx<'_>, run: &mut Run, told: &Finish) -> Result<()> {
     if let Some(s) = &told.segment {
         tx.conn.exec(
-            "INSERT INTO segment VALUES (?1, ?2, ?3, NULL, NULL, NULL, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO segment VALUES (?1, ?2, ?3, NULL, NULL, NULL, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             rusqlite::params![
                 run.k,
                 int(run.next_seq),
@@ -259,10 +260,13 @@ fn write_rows(tx: &Tx<'_>, run: &mut Run, told: &Finish) -> Result<()> {
                 int(s.plain_bytes),
                 int(run.counts.records),
                 int(run.counts.errors),
+                int(s.withheld),
+                int(s.withheld_bytes),
             ],
         )?;
         run.plain_bytes += s.plain_bytes;
         run.counts.records += s.records;
+        run.counts.unchanged += s.withheld;
     }
     if let Some(part) = &told.archive {
         archive::register(tx.conn, run, run.next_seq, part)?;

@@ -254,6 +254,7 @@ mod tests {
                 record_bytes: 1,
                 error_bytes: 0,
                 plain_bytes: 1,
+                ..Segment::default()
             };
             store.finish(&lease, &outcome, Some(&segment), &[], now).await.unwrap();
         }

@@ -104,7 +104,8 @@ pub(super) fn segments(
 ) -> Result<Vec<Registered>> {
     let k = key_of(conn, id)?;
     conn.all(
-        "SELECT seq, key, records, errors, record_bytes, error_bytes, plain_bytes, first_record, first_error
+        "SELECT seq, key, records, errors, record_bytes, error_bytes, plain_bytes, first_record, first_error,
+             withheld, withheld_bytes
          FROM segment WHERE snapshot = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
         (k, int(from), len(limit.min(SEGMENTS))),
         |r| {
@@ -118,6 +119,8 @@ pub(super) fn segments(
                     record_bytes: count(4)?,
                     error_bytes: count(5)?,
                     plain_bytes: count(6)?,
+                    withheld: count(9)?,
+                    withheld_bytes: count(10)?,
                 }),
             };
             Ok(Registered { seq: count(0)?, content, first_record: count(7)?, first_error: count(8)? })

@@ -33,7 +33,7 @@ pub(super) struct Run {
 
 const BY_KEY: &str =
     "SELECT k, id, state, inputs, settled, waiting, leased, given, found, records, errors, limit_total,
-        limit_root, shows_errors, plain_bytes, error_codes, next_seq, ready_at, message, finished_at
+        limit_root, shows_errors, plain_bytes, error_codes, next_seq, ready_at, message, finished_at, unchanged
      FROM snapshot WHERE k = ?1";
 
 impl Run {
@@ -61,6 +61,7 @@ impl Run {
                         found: count(8)?,
                         records: count(9)?,
                         errors: count(10)?,
+                        unchanged: count(20)?,
                     },
                     limit_total: r.get::<_, Option<i64>>(11)?.map(uint),
                     limit_root: r.get::<_, Option<i64>>(12)?.map(uint),
@@ -115,7 +116,8 @@ impl Run {
     /// The end by having nothing left, if the state knows that event.
     fn drain(&mut self, tx: &mut Tx<'_>, now: Timestamp) -> Result<()> {
         let trigger = asked(tx.conn, self.k)?;
-        let came = if trigger.discover_only { self.counts.records } else { self.counts.found };
+        let given = self.counts.records + self.counts.unchanged;
+        let came = if trigger.discover_only { given } else { self.counts.found };
         let found_nothing = matches!(trigger.door, Door::Discover(_)) && came == 0;
         let gives = matches!(self.state, SnapshotState::Running | SnapshotState::Expiring) && !found_nothing;
         let verdict = if gives { quality::conclude(tx.conn, self, &trigger)? } else { None };
@@ -149,7 +151,7 @@ impl Run {
         tx.conn.exec(
             "UPDATE snapshot SET state = ?2, inputs = ?3, settled = ?4, waiting = ?5, leased = ?6, given = ?7,
                  found = ?8, records = ?9, errors = ?10, plain_bytes = ?11, error_codes = ?12, next_seq = ?13,
-                 ready_at = ?14, message = ?15, finished_at = ?16
+                 ready_at = ?14, message = ?15, finished_at = ?16, unchanged = ?17
              WHERE k = ?1",
             rusqlite::params![
                 self.k,
@@ -168,6 +170,7 @@ impl Run {
                 self.ready_at,
                 self.message,
                 self.finished_at.map(Timestamp::ms),
+                int(c.unchanged),
             ],
         )?;
         tx.tell(Change::Snapshot(self.id.clone()));

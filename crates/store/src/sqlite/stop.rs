@@ -21,7 +21,7 @@ pub(super) fn register_rows_of(
     at: Timestamp,
 ) -> Result<()> {
     tx.conn.exec(
-        "INSERT INTO segment VALUES (?1, ?2, NULL, ?3, ?4, ?5, 0, ?6, 0, 0, 0, ?7, ?8)",
+        "INSERT INTO segment VALUES (?1, ?2, NULL, ?3, ?4, ?5, 0, ?6, 0, 0, 0, ?7, ?8, 0, 0)",
         rusqlite::params![
             run.k,
             int(run.next_seq),
@@ -47,7 +47,7 @@ pub(super) fn abort_waiting(tx: &Tx<'_>, run: &mut Run, at: Timestamp) -> Result
     let jobs = tx.conn.exec(
         "INSERT INTO segment
          SELECT snapshot, ?2 + row_number() OVER (ORDER BY id) - 1, NULL, id, ?3, ?4, 0, n, 0, 0, 0, ?5,
-                ?6 + sum(n) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - n
+                ?6 + sum(n) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - n, 0, 0
          FROM job WHERE snapshot = ?1 AND state IN (0, 1)",
         rusqlite::params![
             run.k,

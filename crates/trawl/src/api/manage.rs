@@ -1,6 +1,7 @@
 //! Managing runs: cancel, rerun, the list, the log.
 
 use super::auth::Principal;
+use super::changes::settle_since;
 use super::error::{ApiError, Result};
 use super::ingest::Writer;
 use super::progress::status;
@@ -88,6 +89,7 @@ pub(super) async fn rerun(
     trigger.wishes.replay = replay.then(|| old.id.clone());
     // A deadline is so far from the beginning; the same distance again.
     trigger.deadline = old.trigger.deadline.map(|at| now.plus_ms(at.ms() - old.created_at.ms()));
+    settle_since(&shared, &principal, &mut trigger, None, now).await?;
     let mut writer = Writer::new(shared.store.clone(), shared.new_snapshot_id(now), trigger.clone(), now);
     if writer.copy(&old.id, trigger.limit_per_input.is_some()).await? == 0 {
         writer.discard().await;

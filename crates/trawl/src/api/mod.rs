@@ -8,6 +8,7 @@ mod account;
 mod archive;
 mod auth;
 mod body;
+mod changes;
 mod datasets;
 mod delivery;
 mod destination;
@@ -39,6 +40,7 @@ pub use server::{serve, tls_config};
 
 use crate::archive::Archive;
 use crate::catalogue::Catalogue;
+use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::metrics::Source;
 use crate::rows::Rows;
@@ -87,6 +89,8 @@ pub struct Api {
     pub rows: Rows,
     /// Kept pages back out.
     pub archive: Archive,
+    /// Runs against each other.
+    pub changes: Changes,
     /// The scrapers.
     pub catalogue: Arc<Catalogue>,
     /// Time and chance.
@@ -106,6 +110,7 @@ struct Shared {
     store: Arc<dyn Store>,
     rows: Rows,
     archive: Archive,
+    changes: Changes,
     catalogue: Arc<Catalogue>,
     clock: Arc<dyn Clock>,
     hosts: Arc<dyn Hosts>,

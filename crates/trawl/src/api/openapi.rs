@@ -3,7 +3,9 @@
 //! Invariant: what an operation can answer stands here; a property-based client is run against it in the tests.
 
 use super::query::Param;
-use super::{archive, datasets, delivery, explain, hosts, manage, options, progress, quality, snapshot};
+use super::{
+    archive, changes, datasets, delivery, explain, hosts, manage, options, progress, quality, snapshot,
+};
 use model::limit;
 use serde_json::{Map, Value, json};
 
@@ -13,6 +15,8 @@ enum Good {
     Object,
     Array,
     Rows,
+    /// Rows, or an object with their counts.
+    Changes,
     Text,
     Csv,
     Archive,
@@ -121,6 +125,13 @@ const OPERATIONS: &[Operation] = &[
         archive::DOWNLOAD,
         Good::Archive,
         &[202, 400, 403, 404],
+    ),
+    get(
+        "/datasets/v3/snapshot/{snapshot_id}/changes",
+        "What became of the records since an earlier snapshot.",
+        changes::CHANGES,
+        Good::Changes,
+        &[400, 403, 404],
     ),
     post(
         "/datasets/v3/snapshot/{snapshot_id}/cancel",
@@ -323,10 +334,13 @@ fn good(good: Good) -> Value {
                 "properties": { "event": { "enum": ["progress", "end"] }, "data": { "type": "string" } },
             }),
         ),
-        Good::Rows => json!({
+        Good::Rows | Good::Changes => json!({
             "description": "The rows.",
             "content": {
-                "application/json": { "schema": { "type": "array", "items": { "type": "object" } } },
+                "application/json": { "schema": match good {
+                    Good::Changes => json!({ "type": ["array", "object"], "items": { "type": "object" } }),
+                    _ => json!({ "type": "array", "items": { "type": "object" } }),
+                } },
                 "application/x-ndjson": { "schema": { "type": "string" } },
                 "text/csv": { "schema": { "type": "string" } },
                 "application/gzip": { "schema": { "type": "string", "format": "binary" } },

@@ -5,12 +5,12 @@
 
 use super::destination;
 use super::error::{ApiError, Result};
-use super::query::{Kind, Param, Query, optional, required};
+use super::query::{Kind, Param, Query, age_ms, optional, required};
 use extract::Scraper;
 use http::{HeaderName, HeaderValue};
 use model::{
     Artifact, Cargo, DatasetId, Delivery, DeliveryId, DeliveryState, Destination, Door, Format, HiddenLines,
-    Notice, Origin, Promise, SnapshotId, Timestamp, Trigger, Wishes, duration_ms, limit,
+    Notice, Origin, Promise, Reuse, SnapshotId, Timestamp, Trigger, Wishes, duration_ms, limit,
 };
 use serde_json::{Map, Value};
 
@@ -73,6 +73,27 @@ const SESSION: Param = optional(
     Kind::Text,
     "Name of a session: pages of it share cookies and proxy, over all your jobs of this dataset that name it.",
 );
+const REVALIDATE: Param = optional(
+    "revalidate",
+    Kind::Flag,
+    "Ask sites only whether pages kept from earlier jobs have changed; the scraper's or the server's setting if absent.",
+);
+const MAX_AGE: Param = optional(
+    "cache_max_age",
+    Kind::Age,
+    "Do not fetch pages again that were fetched less than this ago, such as `30min` or `1h`; `0` always asks.",
+);
+
+const ONLY_CHANGED: Param = optional(
+    "only_changed",
+    Kind::Flag,
+    "Give only the records that an earlier snapshot did not give, or gave otherwise.",
+);
+const SINCE: Param = optional(
+    "since",
+    Kind::Text,
+    "With `only_changed`: the earlier snapshot; if absent, the last ready one of the same dataset and door.",
+);
 
 /// Parameters of a trigger (api.md 2.1).
 pub(super) const TRIGGER: &[Param] = &[
@@ -109,6 +130,10 @@ pub(super) const TRIGGER: &[Param] = &[
     ),
     DISCOVER_ONLY,
     SESSION,
+    REVALIDATE,
+    MAX_AGE,
+    ONLY_CHANGED,
+    SINCE,
 ];
 
 /// Parameters of a synchronous call (api.md 3.1).
@@ -126,6 +151,10 @@ pub(super) const SCRAPE: &[Param] = &[
     ARCHIVE,
     DISCOVER_ONLY,
     SESSION,
+    REVALIDATE,
+    MAX_AGE,
+    ONLY_CHANGED,
+    SINCE,
 ];
 
 /// The words of a request, checked one by one; what they mean together is [`Options::read`].
@@ -213,6 +242,11 @@ impl Words {
         &self.carried
     }
 
+    /// The earlier run that is named.
+    pub(super) fn since(&self) -> Option<&str> {
+        self.query.text("since")
+    }
+
     /// The format asked for.
     pub(super) fn format(&self) -> Option<Format> {
         self.query.format()
@@ -295,6 +329,9 @@ impl Options {
                 ));
             }
         }
+        if words.since().is_some() && !words.query.flag("only_changed") && !more {
+            return Err(ApiError::option("\"since\" requires \"only_changed\""));
+        }
         let custom_output_fields = output_fields(&words.query, scraper)?;
         let deadline = match words.query.text("deadline") {
             None => None,
@@ -366,6 +403,8 @@ impl Options {
             wishes: Wishes {
                 session: words.query.text("session").map(str::to_owned),
                 request_headers: words.request_headers.clone(),
+                reuse: reuse(&words.query),
+                only_changed: words.query.flag("only_changed"),
                 ..wishes(&words.query)
             },
             origin,
@@ -379,6 +418,13 @@ fn wishes(query: &Query) -> Wishes {
     let mut artifacts: Vec<Artifact> = words.filter_map(|word| Artifact::parse(word.trim())).collect();
     artifacts.dedup();
     Wishes { archive: query.flag("archive") || !artifacts.is_empty(), artifacts, ..Wishes::default() }
+}
+
+/// When kept pages may stand for pages. Who wants only changes need not fetch what has none.
+fn reuse(query: &Query) -> Reuse {
+    let said = query.text("revalidate").map(|_| query.flag("revalidate"));
+    let max_age_ms = query.text("cache_max_age").and_then(age_ms);
+    Reuse { revalidate: said.or(query.flag("only_changed").then_some(true)), max_age_ms }
 }
 
 /// The deliveries that a trigger promises: they wait for rows, or for the end.

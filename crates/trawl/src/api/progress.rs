@@ -61,6 +61,11 @@ pub(super) fn projection(snapshot: &Snapshot, now: Timestamp) -> Map<String, Val
     }
     put("records", json!(counts.records));
     put("errors", json!(counts.errors));
+    if snapshot.trigger.wishes.only_changed {
+        // Beyond the documented keys: records read but not given, and the run that they are the same as in.
+        put("unchanged", json!(counts.unchanged));
+        put("since", json!(snapshot.trigger.wishes.since.as_ref().map(SnapshotId::as_str)));
+    }
     if running {
         // Beyond the documented keys: how far it is.
         put("inputs", json!(counts.inputs));

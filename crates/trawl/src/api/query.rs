@@ -40,6 +40,8 @@ pub(super) enum Kind {
     Date,
     /// A moment, or a duration such as `30s`, `15min`, `2h`, `3d`.
     Deadline,
+    /// A duration, or `0`.
+    Age,
 }
 
 /// One parameter.
@@ -173,6 +175,8 @@ impl Kind {
             Self::FlagOrUrl => check_url(value).map_err(|_| "must be a boolean or a valid uri".into()),
             Self::Date if Timestamp::parse(value).is_some() => Ok(()),
             Self::Date => Err("must be a date in ISO 8601 format".into()),
+            Self::Age if age_ms(value).is_some() => Ok(()),
+            Self::Age => Err("must be a duration such as 30min, 1h, 7d, or 0".into()),
             Self::Deadline if Timestamp::parse(value).or(duration(value)).is_some() => Ok(()),
             Self::Deadline => {
                 Err("must be a moment in ISO 8601 format or a duration such as 30s, 15min, 2h, 3d".into())
@@ -203,6 +207,7 @@ impl Kind {
             Self::Date => json!({ "anyOf": [
                 { "type": "string", "format": "date" }, { "type": "string", "format": "date-time" },
             ] }),
+            Self::Age => json!({ "type": "string", "pattern": "^(0|[1-9][0-9]{0,5}(s|sec|m|min|h|d))$" }),
             Self::Deadline => json!({ "anyOf": [
                 { "type": "string", "pattern": "^[1-9][0-9]{0,5}(s|sec|m|min|h|d)$" },
                 { "type": "string", "format": "date-time" },
@@ -217,6 +222,11 @@ fn is_flag(value: &str) -> bool {
 
 fn duration(text: &str) -> Option<Timestamp> {
     model::duration_ms(text).map(Timestamp::from_ms)
+}
+
+/// An age in milliseconds.
+pub(super) fn age_ms(text: &str) -> Option<i64> {
+    if text.trim() == "0" { Some(0) } else { model::duration_ms(text) }
 }
 
 fn check_count(value: &str, least: u64, most: u64) -> std::result::Result<(), String> {

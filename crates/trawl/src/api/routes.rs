@@ -2,8 +2,8 @@
 
 use super::error::{no_such_method, no_such_path};
 use super::{
-    Api, Shared, access, account, archive, auth, datasets, delivery, explain, hosts, manage, openapi,
-    progress, proxies, quality, snapshot, trigger,
+    Api, Shared, access, account, archive, auth, changes, datasets, delivery, explain, hosts, manage,
+    openapi, progress, proxies, quality, snapshot, trigger,
 };
 use axum::Router;
 use axum::extract::State;
@@ -28,6 +28,7 @@ pub fn router(api: Arc<Api>) -> Router {
         store: api.store.clone(),
         rows: api.rows.clone(),
         archive: api.archive.clone(),
+        changes: api.changes.clone(),
         catalogue: api.catalogue.clone(),
         clock: api.clock.clone(),
         hosts: api.hosts.clone(),
@@ -48,6 +49,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/datasets/v3/snapshot/{snapshot_id}/archive", get(archive::download))
         .route("/datasets/v3/snapshot/{snapshot_id}/cancel", post(manage::cancel))
         .route("/datasets/v3/snapshot/{snapshot_id}/rerun", post(manage::rerun))
+        .route("/datasets/v3/snapshot/{snapshot_id}/changes", get(changes::changes))
         .route("/datasets/v3/snapshot/{snapshot_id}/explain", get(explain::explain))
         .route("/datasets/v3/snapshot/{snapshot_id}/quality", get(quality::quality))
         .route("/datasets/v3/snapshot/{snapshot_id}/release", post(quality::release))

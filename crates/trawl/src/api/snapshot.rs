@@ -20,13 +20,13 @@ use model::{Format, Snapshot, SnapshotState, limit};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-const FORMAT: Param = optional("format", Kind::Format, "Format of the rows; `json` if absent.");
-const COMPRESS: Param = optional("compress", Kind::Flag, "The body is a gzip file.");
+pub(super) const FORMAT: Param = optional("format", Kind::Format, "Format of the rows; `json` if absent.");
+pub(super) const COMPRESS: Param = optional("compress", Kind::Flag, "The body is a gzip file.");
 const BATCH: Param =
     optional("batch_size", Kind::Count(limit::BATCH_ROWS_MIN, i64::MAX as u64), "Rows of a part.");
 const PART: Param =
     optional("part", Kind::Count(1, i64::MAX as u64), "Which part, from 1; with `batch_size`.");
-const GUARD: Param = optional(
+pub(super) const GUARD: Param = optional(
     "csv_formula_guard",
     Kind::Flag,
     "CSV: cells that begin with =, +, - or @ get a leading apostrophe.",
@@ -134,7 +134,7 @@ pub(super) fn set(response: &mut Response, name: axum::http::HeaderName, value: 
 }
 
 /// Does the caller's `Accept-Encoding` name gzip, and not refuse it?
-fn takes_gzip(headers: &HeaderMap) -> bool {
+pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
     let words = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
     words.flat_map(|v| v.split(',')).any(|word| {
         let mut parts = word.split(';').map(str::trim);

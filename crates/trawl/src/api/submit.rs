@@ -5,6 +5,7 @@
 use super::access::Peer;
 use super::auth::Principal;
 use super::body::{Shape, Source, form_data};
+use super::changes::settle_since;
 use super::error::{ApiError, Result};
 use super::ingest::{Ingest, Rows, Writer};
 use super::options::{Options, Words, deliveries};
@@ -92,8 +93,9 @@ pub(super) async fn submit(
         }
         ingest.rows().settle_deferred(words.carried())?;
         shared.catalogue.pin(&scraper).await.map_err(ApiError::unavailable)?;
-        let trigger =
+        let mut trigger =
             options.trigger(&words, &scraper, &door, origin, express, shared.settings.quarantine)?;
+        settle_since(shared, principal, &mut trigger, words.since(), now).await?;
         ingest.finish(words.limit_per_input().is_some(), shared.new_snapshot_id(now)).await?;
         Ok(trigger)
     };

@@ -6,15 +6,17 @@ use super::identity::fate_of;
 use super::keep::{self, Kept, Pages};
 use super::slots::Slot;
 use super::trail;
-use super::work::{COLUMNS_MAX, Collected, Ended, Work};
+use super::work::{COLUMNS_MAX, Collected, Ended, Taken, Work};
+use crate::changes::{Baseline, ChangesError, Digest};
 use bytes::Bytes;
 use extract::{Extraction, Scraper};
 use futures_util::FutureExt;
+use model::diff::ChangeKind;
 use model::quality::Profile;
 use model::{
-    Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, PageKey, Record, Segment, SnapshotId,
-    SnapshotState, Trail, Trigger, Verdict, error_json, fits_within, host_of, keep_within, limit,
-    record_json, settle, verdict,
+    Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, PageKey, Record, Reuse, Segment,
+    SnapshotId, SnapshotState, Trail, Trigger, Trouble, Verdict, error_json, fits_within, host_of,
+    keep_within, limit, record_json, settle, verdict,
 };
 
 use std::panic::AssertUnwindSafe;
@@ -33,6 +35,10 @@ pub(super) struct Slice {
     pub(super) snapshot: SnapshotId,
     pub(super) trigger: Arc<Trigger>,
     pub(super) scraper: Arc<Scraper>,
+    /// When kept pages may stand for pages.
+    pub(super) reuse: Reuse,
+    /// What records are compared with, if only changed ones are given.
+    baseline: Option<Arc<Baseline>>,
 }
 
 impl Worker {
@@ -55,8 +61,22 @@ impl Worker {
                     return;
                 }
             };
-        let slice =
-            Arc::new(Slice { snapshot: lease.job.snapshot.clone(), trigger: lease.trigger.clone(), scraper });
+        let baseline = match self.baseline(&lease.trigger, &scraper).await {
+            Ok(baseline) => baseline,
+            Err(error) => {
+                // The lease ends by itself, and the slice is tried again.
+                tracing::warn!(%error, snapshot = %lease.job.snapshot, "there is nothing to compare with yet");
+                return;
+            }
+        };
+        let reuse = self.cache.reuse(lease.trigger.wishes.reuse.or(scraper.reuse()));
+        let slice = Arc::new(Slice {
+            snapshot: lease.job.snapshot.clone(),
+            trigger: lease.trigger.clone(),
+            scraper,
+            reuse,
+            baseline,
+        });
         let mut work = Work::new(lease);
         loop {
             let ended = self.go_on(&slice, &mut work, &mut hold, &mut slot).await;
@@ -66,11 +86,12 @@ impl Worker {
                 Signal::GoOn | Signal::HandBack => None,
             };
             let kept = work.take_kept();
-            let (fates, columns) = work.take(ended);
+            let Taken { fates, withheld, columns } = work.take(ended);
             let pages = Pages::new(&fates, kept);
-            let profile = profile_of(&slice, &fates);
+            let profile = profile_of(&slice, &fates, &withheld);
             let policy = &self.settings.retry;
-            let outcome = settle(fates, policy, self.clock.now(), self.clock.jitter(), stopping.as_ref());
+            let mut outcome = settle(fates, policy, self.clock.now(), self.clock.jitter(), stopping.as_ref());
+            outcome.withheld = withheld.into_iter().flatten().collect();
             let carried = outcome.carried.clone();
             let Some(job) = self.register(&work.lease, outcome, pages, &profile, &columns, &hold).await
             else {
@@ -98,7 +119,11 @@ impl Worker {
                 let (worker, slice) = (self.clone(), slice.clone());
                 let url = input.row.clone();
                 work.running.spawn(async move {
-                    let one = AssertUnwindSafe(worker.one(&slice, input)).catch_unwind().await;
+                    let one = async {
+                        let collected = worker.one(&slice, input).await;
+                        worker.withhold(&slice, collected).await
+                    };
+                    let one = AssertUnwindSafe(one).catch_unwind().await;
                     (at, one.unwrap_or_else(|_| a_bug(&url)))
                 });
             }
@@ -148,12 +173,13 @@ impl Worker {
         let fetched = match &trigger.wishes.replay {
             Some(from) => {
                 let replayed = self.archive.replay(from, &request, &input).await;
-                let replayed = replayed.map(|(page, entry)| (page, Some(Kept::Replayed(Box::new(entry)))));
+                let replayed =
+                    replayed.map(|(page, entry)| (page, Some(Kept::Replayed(Box::new(entry))), None));
                 replayed.map_err(|error| fate_of(&error))
             }
-            None => self.page(slice, &input, request).await.map(|page| (page, None)),
+            None => self.page(slice, &input, request).await.map(|(page, keep)| (page, None, keep)),
         };
-        let (mut page, replayed) = match fetched {
+        let (mut page, replayed, keep) = match fetched {
             Ok(fetched) => fetched,
             Err(fate) => return fate.into(),
         };
@@ -165,10 +191,54 @@ impl Worker {
             let kept = replayed.or_else(|| Some(Kept::fetched(&mut page, asked, seed?)));
             Collected { kept, ..read(&slice, &input, &page) }
         };
-        match self.pool.run(express, work).await {
+        let collected = match self.pool.run(express, work).await {
             Ok(collected) => collected,
             Err(_) => a_bug(url.as_str()),
+        };
+        // A page that was of no use is not worth keeping.
+        if let (Some(keep), Fate::Read { .. }) = (keep, &collected.fate) {
+            self.cache.keep(keep).await;
         }
+        collected
+    }
+
+    /// What the records of a run are compared with, if only changed ones are given.
+    async fn baseline(
+        &self,
+        trigger: &Trigger,
+        scraper: &Scraper,
+    ) -> Result<Option<Arc<Baseline>>, ChangesError> {
+        match &trigger.wishes.since {
+            Some(since) if trigger.wishes.only_changed => {
+                Ok(Some(self.baselines.of(since, scraper.key()).await?))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Takes the records out that the earlier run gave just so.
+    async fn withhold(&self, slice: &Slice, mut collected: Collected) -> Collected {
+        let Some(baseline) = &slice.baseline else { return collected };
+        let Fate::Read { records, .. } = &mut collected.fate else { return collected };
+        let mut given = Vec::with_capacity(records.len());
+        for record in std::mem::take(records) {
+            let kind = match Digest::of_text(record.json.as_bytes(), slice.scraper.key()) {
+                Some(digest) => baseline.kind(&digest).await,
+                None => Ok(ChangeKind::Added),
+            };
+            match kind {
+                Ok(ChangeKind::Unchanged) => collected.withheld.push(record.json),
+                Ok(_) => given.push(record),
+                Err(error) => {
+                    tracing::warn!(%error, "a record could not be compared; its page is tried again");
+                    self.baselines.forget(baseline).await;
+                    let failure = FailureCode::Internal.into();
+                    return Fate::Later { trouble: Trouble::Other, failure, asked_ms: None }.into();
+                }
+            }
+        }
+        *records = given;
+        collected
     }
 
     /// Bytes first, then the one transaction that makes them count. The job to go on with, if inputs are carried.
@@ -184,7 +254,7 @@ impl Worker {
         /// Trims that a slice may be asked for: each means that another slice took from the same limit meanwhile.
         const TRIMS: u32 = 100;
         for attempt in 0..TRIMS {
-            outcome.profile = with_rows(profile, &outcome.records);
+            outcome.profile = with_rows(profile, &outcome.records, &outcome.withheld);
             let bodies = self.write_archive(lease, &mut outcome, &pages, attempt, hold).await?;
             let segment = self.write_segment(lease, &outcome, attempt, hold).await?;
             let finished = self.finish_until_known(lease, &outcome, segment.as_ref(), columns, hold).await;
@@ -220,7 +290,7 @@ impl Worker {
         attempt: u32,
         hold: &Hold,
     ) -> Option<Option<Segment>> {
-        if outcome.records.is_empty() && outcome.errors.is_empty() {
+        if outcome.records.is_empty() && outcome.errors.is_empty() && outcome.withheld.is_empty() {
             return Some(None);
         }
         let key = format!("segments/{}/{}-{}-{attempt}", lease.job.snapshot, lease.job.id.0, lease.epoch);
@@ -316,13 +386,22 @@ fn a_bug(of: &str) -> Collected {
     Fate::Never(FailureCode::Internal.into()).into()
 }
 
-/// What the inputs of a slice came to, and the fields that its records should have.
-fn profile_of(slice: &Slice, fates: &[(Input, Fate)]) -> Profile {
+/// What the inputs of a slice came to, and the fields that its records should have. Records that are withheld are
+/// records of their pages: a run in which little changed is no worse for it.
+fn profile_of(slice: &Slice, fates: &[(Input, Fate)], withheld: &[Vec<String>]) -> Profile {
     let trigger = &slice.trigger;
     let limited = trigger.limit_per_input.is_some() || trigger.limit_multiple_results.is_some();
     let mut profile = Profile { limited, ..Profile::default() };
-    for (input, fate) in fates {
-        profile.input(input, fate);
+    for ((input, fate), withheld) in fates.iter().zip(withheld) {
+        match fate {
+            Fate::Read { records, led } if !withheld.is_empty() => {
+                // Only their number counts here.
+                let record = Record { root: input.root, json: String::new() };
+                let records = vec![record; records.len() + withheld.len()];
+                profile.input(input, &Fate::Read { records, led: led.clone() });
+            }
+            fate => profile.input(input, fate),
+        }
     }
     if !trigger.discover_only {
         let asked_for = |name: &str| {
@@ -339,13 +418,13 @@ fn profile_of(slice: &Slice, fates: &[(Input, Fate)]) -> Profile {
 }
 
 /// The profile with the records that are kept; `None` if there is nothing to tell.
-fn with_rows(profile: &Profile, records: &[Record]) -> Option<Box<Profile>> {
-    if records.is_empty() && profile.given == 0 && profile.pages.is_empty() {
+fn with_rows(profile: &Profile, records: &[Record], withheld: &[String]) -> Option<Box<Profile>> {
+    if records.is_empty() && withheld.is_empty() && profile.given == 0 && profile.pages.is_empty() {
         return None;
     }
     let mut profile = Box::new(profile.clone());
-    for record in records {
-        profile.row(&record.json);
+    for json in records.iter().map(|record| &record.json).chain(withheld) {
+        profile.row(json);
     }
     Some(profile)
 }
@@ -455,9 +534,10 @@ fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
                 None if follow.found => Trail::default(),
                 None => seen.trail.clone(),
             },
+            modified: follow.modified,
         })
         .collect();
-    Collected { fate: Fate::Read { records, led }, columns, kept: None }
+    Collected { fate: Fate::Read { records, led }, columns, kept: None, withheld: Vec::new() }
 }
 
 /// The row of a found input when nothing is to be collected.
@@ -477,6 +557,7 @@ fn found_row(input: &Input, trigger: &Trigger, now: model::Timestamp) -> Collect
         fate: Fate::Read { records: vec![Record { root: input.root, json }], led: Vec::new() },
         columns,
         kept: None,
+        withheld: Vec::new(),
     }
 }
 
@@ -487,13 +568,17 @@ fn encode(key: String, outcome: &Outcome) -> (Segment, Bytes) {
     let record_plain = frame(records, &mut bytes);
     let record_bytes = bytes.len();
     let error_plain = frame(errors, &mut bytes);
+    let error_bytes = bytes.len() - record_bytes;
+    frame(outcome.withheld.iter().map(String::as_str), &mut bytes);
     let segment = Segment {
         key,
         records: outcome.records.len() as u64,
         errors: outcome.errors.len() as u64,
         record_bytes: record_bytes as u64,
-        error_bytes: (bytes.len() - record_bytes) as u64,
+        error_bytes: error_bytes as u64,
         plain_bytes: (record_plain + error_plain) as u64,
+        withheld: outcome.withheld.len() as u64,
+        withheld_bytes: (bytes.len() - record_bytes - error_bytes) as u64,
     };
     (segment, bytes.into())
 }

@@ -6,6 +6,7 @@
 
 use super::Worker;
 use super::collect::Slice;
+use crate::cache::{Ask, Keep};
 use extract::Session;
 use fetch::FetchError;
 use model::{Failure, FailureCode, Fate, Input, Page, Request, host_of, is_secret_header};
@@ -20,12 +21,19 @@ impl Worker {
         slice: &Slice,
         input: &Input,
         mut request: Request,
-    ) -> Result<Page, Fate> {
+    ) -> Result<(Page, Option<Keep>), Fate> {
         self.identify(slice, input, &mut request)?;
         let express = slice.trigger.express;
         let login = slice.scraper.login().filter(|_| slice.scraper.is_own_site(&request.url));
         let (Some(login), Some(session)) = (login, request.needs.session.clone()) else {
-            return self.fetch(request, express).await;
+            // A kept page is nobody's in particular.
+            let needs = &request.needs;
+            if needs.session.is_some() || needs.country.is_some() || !needs.secret_headers.is_empty() {
+                return self.fetch(request, express).await.map(|page| (page, None));
+            }
+            let ask = Ask { scraper: slice.scraper.name(), reuse: slice.reuse, modified: input.modified };
+            let answer = self.cache.page(&*self.fetcher, ask, request, express).await;
+            return answer.map_err(|error| fate_of(&error));
         };
         let mut entry = self.logins.entry(&session);
         for _ in 0..OUTS {
@@ -33,7 +41,7 @@ impl Worker {
             let page = self.fetch(request.clone(), express).await?;
             if !self.is_logged_out(slice, &page).await {
                 entry.is_of_use();
-                return Ok(page);
+                return Ok((page, None));
             }
             tracing::debug!(url = %page.url, "the session is over");
             entry.is_over(age).await;

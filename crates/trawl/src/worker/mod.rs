@@ -25,13 +25,16 @@ pub use deliver::DeliverSettings;
 pub use pool::Pool;
 
 use crate::archive::Archive;
+use crate::cache::{self, PageCache};
 use crate::catalogue::Catalogue;
+use crate::changes::{Baselines, Changes};
 use crate::clock::Clock;
 use crate::rows::Rows;
 use fetch::{Fetcher, Outbound};
 use held::Leases;
 use model::{RetryPolicy, Timestamp};
 use slots::Slots;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Bucket, Change, Claim, Store};
@@ -68,6 +71,10 @@ pub struct Settings {
     pub archive_always: bool,
     /// Bytes of a page, unpacked: those read from archives too.
     pub page_bytes_max: u64,
+    /// Pages kept to be asked about instead of fetched anew.
+    pub cache: cache::Settings,
+    /// Folder for files that are sorted in.
+    pub scratch: PathBuf,
 }
 
 /// Everything a worker works with.
@@ -83,6 +90,9 @@ pub struct Worker {
     bodies: keep::Bodies,
     pub(crate) pool: Pool,
     pub(crate) settings: Settings,
+    /// Pages kept from before.
+    pub cache: Arc<PageCache>,
+    baselines: Baselines,
     leases: Leases,
     logins: login::Logins,
 }
@@ -119,6 +129,8 @@ impl Worker {
         let rows = Rows::new(store.clone(), bucket.clone());
         let logins = login::Logins::default();
         let archive = Archive::new(store.clone(), bucket.clone(), settings.page_bytes_max);
+        let cache = Arc::new(PageCache::new(bucket.clone(), clock.clone(), settings.cache));
+        let baselines = Baselines::new(Changes::new(store.clone(), bucket.clone(), settings.scratch.clone()));
         Arc::new(Self {
             store,
             bucket,
@@ -133,6 +145,8 @@ impl Worker {
             settings,
             leases: Leases::default(),
             logins,
+            cache,
+            baselines,
         })
     }
 
@@ -150,6 +164,8 @@ impl Worker {
         parts.spawn(self.clone().deliver_loop(stop.clone()));
         parts.spawn(self.clone().keep_leases(stop.clone()));
         parts.spawn(self.clone().tick_loop(stop.clone()));
+        let (cache, stopped) = (self.cache.clone(), stop.clone());
+        parts.spawn(async move { cache.look_after(stopped).await });
         parts.spawn(self.clone().sweep_loop(stop));
         while let Some(ended) = parts.join_next().await {
             if let Err(error) = ended {

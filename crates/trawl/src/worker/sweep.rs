@@ -11,6 +11,8 @@ use tokio::sync::watch;
 const EVERY: Duration = Duration::from_secs(3_600);
 /// Objects younger than this may belong to a slice that is about to register them, milliseconds.
 const YOUNG_MS: u64 = 6 * 3_600_000;
+/// Tables of earlier runs' records are kept for so long, milliseconds.
+const DIGESTS_MS: u64 = 7 * 86_400_000;
 /// Objects looked at in one step.
 const STEP: usize = 1_000;
 
@@ -40,6 +42,7 @@ impl Worker {
             }
             self.store.forget(&keys).await?;
         }
+        self.sweep_digests().await?;
         for prefix in ["archive/", "segments/"] {
             self.sweep_orphans(prefix).await?;
         }
@@ -57,6 +60,19 @@ impl Worker {
             for key in self.store.unregistered(&old).await? {
                 tracing::info!(key, "swept an orphan");
                 self.bucket.delete(&key).await?;
+            }
+        }
+    }
+
+    /// Tables of earlier runs' records: made anew where one is still asked for.
+    async fn sweep_digests(&self) -> anyhow::Result<()> {
+        let mut after = String::new();
+        loop {
+            let listed = self.bucket.list(crate::changes::DIGESTS, &after, STEP).await?;
+            let Some((last, _)) = listed.last() else { return Ok(()) };
+            after.clone_from(last);
+            for (key, _) in listed.iter().filter(|(_, age_ms)| *age_ms > DIGESTS_MS) {
+                self.bucket.delete(key).await?;
             }
         }
     }

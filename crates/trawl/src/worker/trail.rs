@@ -46,8 +46,13 @@ mod tests {
     use extract::Follow;
 
     fn page(urls: &[&str]) -> Extraction {
-        let follow =
-            |url: &str, found| Follow { url: url.parse().unwrap(), kind: "k".into(), begun: None, found };
+        let follow = |url: &str, found| Follow {
+            url: url.parse().unwrap(),
+            kind: "k".into(),
+            begun: None,
+            found,
+            modified: None,
+        };
         let follow =
             urls.iter().map(|url| follow(url, true)).chain([follow("http://a/next", false)]).collect();
         Extraction { follow, ..Extraction::default() }

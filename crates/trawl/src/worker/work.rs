@@ -21,12 +21,23 @@ pub(super) struct Collected {
     pub(super) columns: Vec<String>,
     /// Its page, if pages are kept.
     pub(super) kept: Option<Kept>,
+    /// Records that are not given, because an earlier run gave them just so.
+    pub(super) withheld: Vec<String>,
 }
 
 impl From<Fate> for Collected {
     fn from(fate: Fate) -> Self {
-        Self { fate, columns: Vec::new(), kept: None }
+        Self { fate, columns: Vec::new(), kept: None, withheld: Vec::new() }
     }
+}
+
+/// What a round of work came to.
+pub(super) struct Taken {
+    pub(super) fates: Vec<(Input, Fate)>,
+    /// What is withheld of each.
+    pub(super) withheld: Vec<Vec<String>>,
+    /// Keys of records in the order first seen.
+    pub(super) columns: Vec<String>,
 }
 
 /// Why a round of work ended.
@@ -44,6 +55,8 @@ pub(super) struct Work {
     /// Whether further inputs may be begun.
     pub(super) open: bool,
     pub(super) fates: Vec<Option<Fate>>,
+    /// What is withheld of each.
+    withheld: Vec<Vec<String>>,
     /// The inputs in work. Aborted when dropped.
     pub(super) running: JoinSet<(usize, Collected)>,
     /// Where the input that was begun as `n`th of the first lease stands in this one.
@@ -64,6 +77,7 @@ impl Work {
             lease,
             open: true,
             fates: vec![None; n],
+            withheld: vec![Vec::new(); n],
             running: JoinSet::new(),
             place: (0..n).map(Some).collect(),
             waiting: (0..n).collect(),
@@ -94,7 +108,7 @@ impl Work {
     /// One input is done.
     pub(super) fn end(&mut self, done: Result<(usize, Collected), JoinError>) {
         // A panic leaves its input without a fate: it is settled when nothing else runs.
-        let Ok((number, Collected { mut fate, columns, kept })) = done else { return };
+        let Ok((number, Collected { mut fate, columns, kept, withheld })) = done else { return };
         let Some(at) = self.place.get(number).copied().flatten() else { return };
         let root = self.lease.job.inputs[at].root;
         match &mut fate {
@@ -109,10 +123,12 @@ impl Work {
                 self.columns.push(column);
             }
         }
+        self.record_bytes += withheld.iter().map(String::len).sum::<usize>();
         self.kept_bytes += kept.as_ref().map_or(0, Kept::bytes);
         self.kept[at] = kept;
         self.open &= self.record_bytes < SLICE_RECORD_BYTES && self.kept_bytes < SLICE_KEPT_BYTES;
         self.fates[at] = Some(fate);
+        self.withheld[at] = withheld;
     }
 
     /// The pages to keep, in the order of the lease's inputs; to be asked before [`Work::take`].
@@ -121,8 +137,8 @@ impl Work {
         std::mem::take(&mut self.kept)
     }
 
-    /// What became of every input of the lease, and the columns seen.
-    pub(super) fn take(&mut self, ended: Ended) -> (Vec<(Input, Fate)>, Vec<String>) {
+    /// What became of every input of the lease.
+    pub(super) fn take(&mut self, ended: Ended) -> Taken {
         if ended == Ended::Whole {
             self.running.abort_all();
         }
@@ -141,13 +157,15 @@ impl Work {
             *place = place.filter(|at| fates[*at] == Fate::Carried).and_then(|_| carried.next());
         }
         let inputs = self.lease.job.inputs.iter().cloned();
-        (inputs.zip(fates).collect(), std::mem::take(&mut self.columns))
+        let withheld = std::mem::take(&mut self.withheld);
+        Taken { fates: inputs.zip(fates).collect(), withheld, columns: std::mem::take(&mut self.columns) }
     }
 
     /// Goes on with the inputs carried, under the lease of their own job.
     pub(super) fn carry(&mut self, id: JobId, inputs: Vec<Input>) {
         self.fates = vec![None; inputs.len()];
         self.kept = none_of(inputs.len());
+        self.withheld = vec![Vec::new(); inputs.len()];
         self.record_bytes = 0;
         self.lease.job = Job { id, inputs, snapshot: self.lease.job.snapshot.clone() };
         self.lease.epoch = CARRIED_EPOCH;
@@ -284,16 +302,16 @@ mod tests {
         let begun: Vec<usize> = (0..4).filter_map(|_| work.begin()).map(|(at, _)| at).collect();
         assert_eq!(begun, [0, 1, 2, 3]);
         work.end(Ok((1, read(1))));
-        assert_eq!(sorted(work.take(Ended::InFlight).0), [vec![1], vec![0, 2, 3], vec![4, 5]]);
+        assert_eq!(sorted(work.take(Ended::InFlight).fates), [vec![1], vec![0, 2, 3], vec![4, 5]]);
         let inputs = [0, 2, 3].map(|n| Input::given(n, "{}".into(), "a".into())).to_vec();
         work.carry(JobId(2), inputs);
         assert_eq!((work.lease.job.id, work.lease.epoch), (JobId(2), CARRIED_EPOCH));
         assert!(work.begin().is_none(), "the rest went back");
         work.end(Ok((3, read(3))));
-        assert_eq!(sorted(work.take(Ended::InFlight).0), [vec![3], vec![0, 2], vec![]]);
+        assert_eq!(sorted(work.take(Ended::InFlight).fates), [vec![3], vec![0, 2], vec![]]);
         work.carry(JobId(3), [0, 2].map(|n| Input::given(n, "{}".into(), "a".into())).to_vec());
         work.end(Ok((2, read(2))));
-        assert_eq!(sorted(work.take(Ended::Whole).0), [vec![2], vec![], vec![0]]);
+        assert_eq!(sorted(work.take(Ended::Whole).fates), [vec![2], vec![], vec![0]]);
     }
 
     fn lease(total: Option<u64>, per_root: &[(u64, u64)]) -> Budget {

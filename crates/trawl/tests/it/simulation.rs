@@ -317,6 +317,8 @@ fn settings(node: &str) -> Settings {
         retention_ms: 86_400_000,
         archive_always: false,
         page_bytes_max: 20 << 20,
+        cache: trawl::cache::Settings::default(),
+        scratch: std::env::temp_dir(),
     }
 }
 

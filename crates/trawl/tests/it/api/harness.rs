@@ -108,7 +108,8 @@ impl Server {
         change(&mut settings);
         let api = Arc::new(Api {
             rows: Rows::new(store.clone(), bucket.clone()),
-            archive: Archive::new(store.clone(), bucket, 20 << 20),
+            archive: Archive::new(store.clone(), bucket.clone(), 20 << 20),
+            changes: trawl::changes::Changes::new(store.clone(), bucket, folder.path().join("scratch")),
             store: store.clone(),
             catalogue,
             clock: Arc::new(SystemClock),
