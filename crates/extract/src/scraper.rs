@@ -7,7 +7,8 @@ use crate::explain::{self, ExplainError, Explanation, Rule};
 use crate::page::{Parts, Reader, Tried, View};
 use crate::spec::{DoorPlan, DoorSpec, FieldSpec, Format, PageKind, Spec, Yield};
 use crate::{
-    Believed, Extraction, FieldError, FileError, InputType, Login, Secrets, Session, file, limit, login, schema, walk,
+    Believed, Extraction, FieldError, FileError, InputType, Login, Secrets, Session, file, limit, login,
+    schema, walk,
 };
 use model::{Door, Failure, FailureCode, HiddenLines, Input, Page, Request};
 use serde_json::{Map, Value};

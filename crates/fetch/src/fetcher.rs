@@ -150,15 +150,16 @@ impl Inner {
                 idle: Duration::from_millis(self.settings.idle_timeout_ms),
                 bytes_max: self.settings.page_bytes_max,
             };
-            let (status, target) = match self.reach(wish, &mut way, &hop, &bounds, &turn, &mut cookies).await? {
-                Step::Page(mut page) => {
-                    if needs.private {
-                        page.extras.cookies = cookies.names(&page.url);
+            let (status, target) =
+                match self.reach(wish, &mut way, &hop, &bounds, &turn, &mut cookies).await? {
+                    Step::Page(mut page) => {
+                        if needs.private {
+                            page.extras.cookies = cookies.names(&page.url);
+                        }
+                        return Ok(page);
                     }
-                    return Ok(page);
-                }
-                Step::Redirect(status, target) => (status, target),
-            };
+                    Step::Redirect(status, target) => (status, target),
+                };
             drop(turn);
             time_left = time_left.saturating_sub(began.elapsed());
             redirects += 1;

@@ -128,7 +128,11 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     pub(crate) fn new(most: usize) -> Self {
-        Self { most: most.max(1), salt: std::collections::hash_map::RandomState::new(), all: Mutex::default() }
+        Self {
+            most: most.max(1),
+            salt: std::collections::hash_map::RandomState::new(),
+            all: Mutex::default(),
+        }
     }
 
     /// The session of that key, made if there is none.

@@ -40,7 +40,10 @@ impl Members {
     pub(crate) fn answer(&self, request: &Head, body: &[u8], pages: u64) -> Option<Bytes> {
         let path = request.path();
         let inside = path.strip_prefix("/account");
-        if path != "/login" && path != "/logout" && !inside.is_some_and(|p| p.is_empty() || p.starts_with('/')) {
+        if path != "/login"
+            && path != "/logout"
+            && !inside.is_some_and(|p| p.is_empty() || p.starts_with('/'))
+        {
             return None;
         }
         let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,7 +70,8 @@ fn form(book: &mut Book, message: &str) -> Bytes {
          <form id=login method=post action=\"/login\"><input type=hidden name=csrf value={token}>\
          <input name=user><input type=password name=password><button name=go value=in>Log in</button></form>"
     );
-    let headers = [("Content-Type", HTML.to_owned()), ("Set-Cookie", format!("pre={pre}; Path=/login; HttpOnly"))];
+    let headers =
+        [("Content-Type", HTML.to_owned()), ("Set-Cookie", format!("pre={pre}; Path=/login; HttpOnly"))];
     book.forms.insert(pre, token);
     response(200, &headers, html.as_bytes())
 }
@@ -92,8 +96,10 @@ fn login(book: &mut Book, request: &Head, body: &[u8]) -> Bytes {
         return form(book, "Wrong password");
     }
     let sid = book.word();
-    let headers =
-        [("Location", "/account".to_owned()), ("Set-Cookie", format!("sid={sid}; Path=/; HttpOnly; SameSite=Lax"))];
+    let headers = [
+        ("Location", "/account".to_owned()),
+        ("Set-Cookie", format!("sid={sid}; Path=/; HttpOnly; SameSite=Lax")),
+    ];
     book.sessions.insert(sid, (user, lasts));
     response(302, &headers, b"")
 }
@@ -117,13 +123,19 @@ fn account(book: &mut Book, request: &Head, inside: &str, pages: u64) -> Bytes {
     let user = book.sessions.get(sid).map(|(user, _)| user.as_str()).unwrap_or_default();
     let id = inside.strip_prefix('/').unwrap_or(inside);
     if id.is_empty() {
-        return ok(HTML, format!("<!doctype html><h1>Welcome</h1><p class=member>{user}</p><a href=/logout>Log out</a>"));
+        return ok(
+            HTML,
+            format!("<!doctype html><h1>Welcome</h1><p class=member>{user}</p><a href=/logout>Log out</a>"),
+        );
     }
     match id.parse::<u64>().ok().filter(|id| *id < pages) {
         Some(id) => {
             let truth = shop::truth(id);
             let title = truth["title"].as_str().unwrap_or_default();
-            ok(HTML, format!("<!doctype html><h1>{title}</h1><p class=member>{user}</p><p class=number>{id}</p>"))
+            ok(
+                HTML,
+                format!("<!doctype html><h1>{title}</h1><p class=member>{user}</p><p class=number>{id}</p>"),
+            )
         }
         None => response(404, &[("Content-Type", HTML)], b"<h1>Not here</h1>"),
     }

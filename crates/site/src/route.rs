@@ -2,8 +2,8 @@
 
 use crate::bad;
 use crate::charset;
-use crate::member::Members;
 use crate::http::{HTML, Head, JSON, TEXT, ok, response};
+use crate::member::Members;
 use crate::server::{File, SiteOptions};
 use crate::shop;
 use crate::stats::Ledger;

@@ -327,7 +327,10 @@ impl Catalogue {
     fn fail(&self, name: String, fault: String) {
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
         if loaded.faults.get(&name) != Some(&fault) {
-            tracing::warn!(scraper = name, "something is wrong with its file; a broken one is not loaded and the last good one stays:\n{fault}");
+            tracing::warn!(
+                scraper = name,
+                "something is wrong with its file; a broken one is not loaded and the last good one stays:\n{fault}"
+            );
             loaded.faults.insert(name, fault);
         }
     }

@@ -477,7 +477,10 @@ mod tests {
         layers.file("f", "[secrets]\nshop_user = \"me@x\"\nSHOP_PW = \"of the file\"\n");
         layers.environment(std::iter::once(("TRAWL_SECRET_SHOP_PW".to_owned(), "hunter2".to_owned())));
         let config = layers.build().unwrap();
-        assert_eq!((config.secrets.get("SHOP_USER"), config.secrets.get("SHOP_PW")), (Some("me@x"), Some("hunter2")));
+        assert_eq!(
+            (config.secrets.get("SHOP_USER"), config.secrets.get("SHOP_PW")),
+            (Some("me@x"), Some("hunter2"))
+        );
         assert_eq!(config.secrets.missing(vec!["SHOP_PW".into(), "OTHER".into()]), ["OTHER"]);
         let shown = format!("{config:?} {}", layers.show());
         assert!(!shown.contains("hunter2") && !shown.contains("me@x"), "{shown}");

@@ -103,7 +103,8 @@ fn proxies(out: &mut String, proxies: &[ProxyStats]) {
     for (name, kind, help, value) in FAMILIES {
         let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
         for (number, proxy) in proxies.iter().enumerate() {
-            let _ = writeln!(out, "{name}{{proxy=\"{}\",number=\"{number}\"}} {}", proxy.address, value(proxy));
+            let _ =
+                writeln!(out, "{name}{{proxy=\"{}\",number=\"{number}\"}} {}", proxy.address, value(proxy));
         }
     }
 }

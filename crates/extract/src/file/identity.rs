@@ -69,7 +69,10 @@ pub(super) fn login(file: &Table<'_>, sites: &[String], headers: &[(String, Stri
             list.into_iter().enumerate().filter_map(|(at, item)| step(at, item, &table, sites)).collect()
         }
         None => {
-            table.missing("steps", "such as [{ get = \"https://site/login\" }, { submit = \"form\", fields = … }]");
+            table.missing(
+                "steps",
+                "such as [{ get = \"https://site/login\" }, { submit = \"form\", fields = … }]",
+            );
             Vec::new()
         }
     };

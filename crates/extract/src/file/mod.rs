@@ -73,7 +73,10 @@ fn whole(file: &Table<'_>) -> Option<Spec> {
     }
     let Fetch { needs, headers, secret_headers, session } = fetch_needs(file);
     if let Some(item) = file.get("fetch").filter(|_| !secret_headers.is_empty() && sites.is_empty()) {
-        errors.at(item.at, "a header with a secret is sent to the scraper's own sites only: the file needs `sites`");
+        errors.at(
+            item.at,
+            "a header with a secret is sent to the scraper's own sites only: the file needs `sites`",
+        );
     }
     let login = identity::login(file, &sites, &headers);
     let session = match (session, &login) {
@@ -138,7 +141,9 @@ fn fetch_needs(file: &Table<'_>) -> Fetch {
     let mut headers: Vec<_> = user_agent.map(|value| ("user-agent".to_owned(), value)).into_iter().collect();
     let mut secret_headers = Vec::new();
     for (name, at, value) in table.named("headers") {
-        let Some(text) = identity::secret_text(value, &format!("the header `{name}`"), &table) else { continue };
+        let Some(text) = identity::secret_text(value, &format!("the header `{name}`"), &table) else {
+            continue;
+        };
         let plain = value.text("a header", file.errors).unwrap_or_default();
         if let Some(fault) = header_fault(name, plain) {
             file.errors.at(if is_header_name(name) { value.at } else { at }, fault);

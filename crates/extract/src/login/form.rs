@@ -139,8 +139,7 @@ fn kind(node: Node<'_>) -> String {
 
 /// The chosen option of a list, else its first.
 fn option(select: Node<'_>) -> Option<String> {
-    let options: Vec<Node<'_>> =
-        select.descendants().filter(|n| n.name() == "option").take(FIELDS).collect();
+    let options: Vec<Node<'_>> = select.descendants().filter(|n| n.name() == "option").take(FIELDS).collect();
     let chosen = options.iter().find(|n| n.attr("selected").is_some()).or(options.first())?;
     Some(chosen.attr("value").map_or_else(|| chosen.text().trim().to_owned(), str::to_owned))
 }
@@ -149,12 +148,15 @@ fn option(select: Node<'_>) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn submit_of(page: &str, css: Option<&str>, own: &[(&str, &str)]) -> Result<(String, Option<String>), String> {
+    fn submit_of(
+        page: &str,
+        css: Option<&str>,
+        own: &[(&str, &str)],
+    ) -> Result<(String, Option<String>), String> {
         let own: Vec<_> = own.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let selector = css.map(|css| Selector::parse(css).unwrap());
         let url = Url::parse("https://a.example/x/login?next=1").unwrap();
-        submit(&Document::parse(page), &url, selector.as_ref(), &own)
-            .map(|s| (s.url.to_string(), s.body))
+        submit(&Document::parse(page), &url, selector.as_ref(), &own).map(|s| (s.url.to_string(), s.body))
     }
 
     #[test]
@@ -182,8 +184,12 @@ hello</textarea><input name="off" disabled><fieldset disabled><input name="off2"
         let own: &[(&str, &str)] = &[];
         let form = |form: &str| submit_of(form, None, own).unwrap();
         assert_eq!(form("<form><input name=a value=1></form>").0, "https://a.example/x/login?a=1");
-        assert_eq!(form("<base href='//b.example/q/'><form method=post action=in></form>").0, "https://b.example/q/in");
-        let by_field = submit_of("<form action=/1></form><form action=/2><input id=u name=u></form>", Some("#u"), own);
+        assert_eq!(
+            form("<base href='//b.example/q/'><form method=post action=in></form>").0,
+            "https://b.example/q/in"
+        );
+        let by_field =
+            submit_of("<form action=/1></form><form action=/2><input id=u name=u></form>", Some("#u"), own);
         assert_eq!(by_field.unwrap().0, "https://a.example/2?u=");
     }
 

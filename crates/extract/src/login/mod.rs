@@ -103,7 +103,12 @@ impl Login {
     }
 
     /// What the step sends, `before` being the answer of the step before it. The reason, if it cannot be made.
-    pub fn request(&self, step: usize, before: Option<&Page>, secrets: Secrets<'_>) -> Result<Request, String> {
+    pub fn request(
+        &self,
+        step: usize,
+        before: Option<&Page>,
+        secrets: Secrets<'_>,
+    ) -> Result<Request, String> {
         let Some(step) = self.steps.get(step) else { return Err("there is no such step".into()) };
         let no_secret = |name: String| format!("the secret `{name}` is not set");
         let filled = |fields: &[(String, SecretText)]| {
@@ -175,8 +180,7 @@ impl Login {
             Act::Get(url) | Act::PostFields(url, _) | Act::PostJson(url, _) => Some(url),
             Act::Submit { .. } => None,
         });
-        let at_login =
-            |url: &Url| url.origin() == page.url.origin() && url.path() == page.url.path();
+        let at_login = |url: &Url| url.origin() == page.url.origin() && url.path() == page.url.path();
         page.status == 401 || first.is_some_and(at_login)
     }
 
@@ -216,10 +220,7 @@ fn post(url: Url, content_type: &str, body: String) -> Request {
 }
 
 /// Header lines with their secrets.
-pub(crate) fn lines(
-    headers: &[(String, SecretText)],
-    secrets: Secrets<'_>,
-) -> Result<HiddenLines, String> {
+pub(crate) fn lines(headers: &[(String, SecretText)], secrets: Secrets<'_>) -> Result<HiddenLines, String> {
     let filled = headers.iter().map(|(name, text)| match text.fill(secrets) {
         // A secret with a line break would be a header of its own.
         Ok(value) if value.bytes().any(|b| b < 0x20 || b == 0x7f) => {

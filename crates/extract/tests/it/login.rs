@@ -36,15 +36,17 @@ fn scraper(text: &str) -> Arc<Scraper> {
 }
 
 fn page(url: &str, status: u16, body: &str, cookies: &[&str]) -> Page {
-    Page {
-        url: url.parse().unwrap(),
+    let mut page = Page {
+        url: url.parse().expect(url),
         status,
         headers: vec![("content-type".into(), "text/html".into())],
         body: body.to_owned().into(),
         fetched_at: Timestamp::from_ms(0),
         wire_bytes: 0,
-        extras: Extras { cookies: cookies.iter().map(|c| (*c).to_owned()).collect(), ..Extras::default() },
-    }
+        extras: Extras::default(),
+    };
+    page.extras.cookies = cookies.iter().map(|c| (*c).to_owned()).collect();
+    page
 }
 
 fn secrets(name: &str) -> Option<String> {
@@ -61,7 +63,10 @@ fn steps_send_what_the_file_says() {
     assert_eq!(scraper.secrets(), ["API_KEY", "PASSWORD", "USER"]);
     let login = scraper.login().unwrap();
     let first = login.request(0, None, &secrets).unwrap();
-    assert_eq!((first.method, first.url.as_str(), first.needs.private), (Method::Get, "https://shop.example/login", true));
+    assert_eq!(
+        (first.method, first.url.as_str(), first.needs.private),
+        (Method::Get, "https://shop.example/login", true)
+    );
     let before = page("https://shop.example/login?x=1", 200, FORM, &[]);
     let second = login.request(1, Some(&before), &secrets).unwrap();
     assert_eq!((second.method, second.url.as_str()), (Method::Post, "https://shop.example/in"));
@@ -134,11 +139,15 @@ fn the_country_of_a_row_is_a_need_of_its_pages() {
     assert_eq!(country(r#"{"url":"https://shop.example/","country":"US"}"#, None).as_deref(), Some("us"));
     assert_eq!(country(r#"{"url":"https://shop.example/","country":""}"#, None), None);
     assert_eq!(
-        country(r#"{"url":"https://shop.example/1"}"#, Some(r#"{"url":"https://shop.example/","country":"de"}"#)).as_deref(),
+        country(
+            r#"{"url":"https://shop.example/1"}"#,
+            Some(r#"{"url":"https://shop.example/","country":"de"}"#)
+        )
+        .as_deref(),
         Some("de")
     );
-    let request =
-        scraper.plan(&Door::Collect, &Input::given(0, r#"{"url":"https://shop.example/"}"#.into(), String::new()));
+    let request = scraper
+        .plan(&Door::Collect, &Input::given(0, r#"{"url":"https://shop.example/"}"#.into(), String::new()));
     assert_eq!(request.unwrap().needs.exit, model::Exit::Label("homes".into()));
 }
 
@@ -152,10 +161,14 @@ fn what_is_wrong_is_told_with_its_place() {
     for (from, to, wanted) in [
         ("sites = [\"shop.example\"]\n", "", "needs `sites`"),
         ("{ get = \"https://shop.example/login\" },", "", "a form is submitted after"),
-        ("get = \"https://shop.example/login\"", "get = \"https://other.example/login\"", "13:11: `get` must be on one"),
+        (
+            "get = \"https://shop.example/login\"",
+            "get = \"https://other.example/login\"",
+            "13:11: `get` must be on one",
+        ),
         ("get = \"https://shop.example/login\"", "get = \"/login\"", "must be an http or https address"),
         ("{secret.USER}\", password", "{secret.USER\", password", "`{secret.` without `}`"),
-        ("{secret.api_key}", "{secret.api-key}", "9:10: `api-key` is not the name of a secret"),
+        ("{secret.api_key}", "{secret.api-key}", "9:12: `api-key` is not the name of a secret"),
         ("expect = { status = [200, 204] }", "expect = { statis = 200 }", "did you mean `status`?"),
         ("expect = { status = [200, 204] }", "expect = {}", "needs at least one of"),
         ("logged_out = {", "loged_out = {", "did you mean `logged_out`?"),

@@ -86,7 +86,9 @@ mod tests {
             assert_eq!(seconds(text), wanted, "{text}");
         }
         assert_eq!(seconds("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
-        for text in ["", "soon", "Wed, 32 Oct 2015 07:28:00", "21 Oct 2015", "21 Oct 2015 25:00:00", "0:0:0 é"] {
+        for text in
+            ["", "soon", "Wed, 32 Oct 2015 07:28:00", "21 Oct 2015", "21 Oct 2015 25:00:00", "0:0:0 é"]
+        {
             assert_eq!(seconds(text), None, "{text}");
         }
     }

@@ -79,7 +79,12 @@ fn who_may_set_what_and_where_it_goes() {
         ("http://a.example/", "k=v; Max-Age=99999999999999999999", "http://a.example/", "k=v"),
         ("http://a.example/", "k=v; Max-Age=soon", "http://a.example/", "k=v"),
         ("http://a.example/", "k=v; Expires=Wed, 21 Oct 2015 07:28:00 GMT", "http://a.example/", ""),
-        ("http://a.example/", "k=v; Expires=Wed, 21 Oct 2015 07:28:00 GMT; Max-Age=5", "http://a.example/", "k=v"),
+        (
+            "http://a.example/",
+            "k=v; Expires=Wed, 21 Oct 2015 07:28:00 GMT; Max-Age=5",
+            "http://a.example/",
+            "k=v",
+        ),
         ("http://a.example/", "k=v; Expires=never", "http://a.example/", "k=v"),
         // Forms of the pair.
         ("http://a.example/", "  k =  v w ; HttpOnly", "http://a.example/", "k=v w"),
@@ -137,8 +142,7 @@ fn a_jar_is_bounded() {
             set(&mut jar, &format!("http://s{domain}.example/"), &[&format!("k{n}={long}")]);
         }
     }
-    let cookies: usize =
-        (0..40).map(|d| jar.names(&url(&format!("http://s{d}.example/")), NOW).len()).sum();
+    let cookies: usize = (0..40).map(|d| jar.names(&url(&format!("http://s{d}.example/")), NOW).len()).sum();
     assert!(cookies * 3_000 <= 256 << 10, "{cookies}");
     assert!(sent(&jar, "http://s39.example/").len() <= 7 << 10);
     let mut jar = Jar::default();

@@ -87,9 +87,11 @@ impl Proxy {
             "socks5" => (Scheme::Socks5, 1080),
             "socks5h" => (Scheme::Socks5h, 1080),
             _ => {
-                return Err("a proxy is spoken to over `http://` (it tunnels https by itself), `socks5://` or \
+                return Err(
+                    "a proxy is spoken to over `http://` (it tunnels https by itself), `socks5://` or \
                             `socks5h://`"
-                    .into());
+                        .into(),
+                );
             }
         };
         if !matches!(url.path(), "" | "/") || url.query().is_some() {
@@ -258,7 +260,8 @@ mod tests {
         let proxy = Proxy::parse("http://squid").expect("proxy");
         assert_eq!((proxy.host.as_str(), proxy.port), ("squid", 80));
         assert!(proxy.credentials(None, "").is_none());
-        let proxy = Proxy::parse("socks5h://a:b@tor#country=US&session=sticky,label=homes,fast").expect("proxy");
+        let proxy =
+            Proxy::parse("socks5h://a:b@tor#country=US&session=sticky,label=homes,fast").expect("proxy");
         assert_eq!((proxy.scheme, proxy.port), (Scheme::Socks5h, 1080));
         assert_eq!((proxy.country.as_deref(), proxy.keeping), (Some("us"), Some(Keeping::Sticky)));
         assert_eq!(proxy.labels, ["homes", "fast"]);

@@ -194,7 +194,13 @@ impl Health {
     }
 
     /// It did not reach that site. Gives its rest if that is now taken for its own fault.
-    pub(super) fn unreached(&mut self, at: usize, site: &str, reason: &str, now: Instant) -> Option<Duration> {
+    pub(super) fn unreached(
+        &mut self,
+        at: usize,
+        site: &str,
+        reason: &str,
+        now: Instant,
+    ) -> Option<Duration> {
         let member = &mut self.members[at];
         member.unreached += 1;
         member.last_error = Some(reason.to_owned());
@@ -224,8 +230,7 @@ impl Health {
                         (None, 0) => ProxyState::Healthy,
                         (None, _) => ProxyState::Tried,
                     },
-                    rests_ms: rests
-                        .map_or(0, |rest| u64::try_from(rest.as_millis()).unwrap_or(u64::MAX)),
+                    rests_ms: rests.map_or(0, |rest| u64::try_from(rest.as_millis()).unwrap_or(u64::MAX)),
                     requests: member.requests,
                     answered: member.answered,
                     failures: member.failed,

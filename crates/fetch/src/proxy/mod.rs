@@ -10,7 +10,7 @@ mod socks;
 mod ways;
 
 pub use address::Scheme;
-pub(crate) use address::{Credentials, Proxy, basic, bare_host};
+pub(crate) use address::{Credentials, Proxy, bare_host, basic};
 pub use health::{ProxyState, ProxyStats};
 pub(crate) use ways::{Route, Way, Ways, Wish};
 

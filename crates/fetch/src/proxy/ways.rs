@@ -146,8 +146,7 @@ impl Ways {
         {
             filled.remove(&oldest);
         }
-        let gate =
-            Gate::new(Arc::clone(proxy), key.1.as_deref(), key.2.as_deref().unwrap_or(NO_SESSION));
+        let gate = Gate::new(Arc::clone(proxy), key.1.as_deref(), key.2.as_deref().unwrap_or(NO_SESSION));
         let route = Arc::new(Route { client: (self.make)(Some(gate.clone())), gate: Some(gate) });
         filled.insert(key, (now, Arc::clone(&route)));
         route
@@ -203,8 +202,8 @@ impl Way {
     fn fault(&self, error: &FetchError) -> Option<Fault> {
         let reads_http = self.route.gate.as_ref().is_some_and(Gate::reads_http);
         match error.kind {
-            // The connection that broke was the proxy's.
-            FetchErrorKind::Connection if reads_http => Some(Fault::Either),
+            // The connection that broke, or from which nothing came, was the proxy's.
+            FetchErrorKind::Connection | FetchErrorKind::Timeout if reads_http => Some(Fault::Either),
             _ => error.fault(),
         }
     }

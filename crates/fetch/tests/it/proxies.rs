@@ -90,7 +90,10 @@ async fn a_page_is_tried_once_more_through_another_and_the_broken_one_rests() {
         }
     }
     let stats = fetcher.proxies();
-    assert_eq!((stats[0].state, stats[1].state, stats[2].state), (ProxyState::Resting, ProxyState::Resting, ProxyState::Healthy));
+    assert_eq!(
+        (stats[0].state, stats[1].state, stats[2].state),
+        (ProxyState::Resting, ProxyState::Resting, ProxyState::Healthy)
+    );
     assert_eq!((stats[0].failures, stats[1].failures, stats[2].failures), (1, 1, 0));
     assert_eq!(stats[2].answered, 19);
     assert!(stats[0].rests_ms <= 1_000 && stats[0].in_flight == 0);
@@ -152,7 +155,21 @@ async fn a_dead_site_does_not_take_the_pool_with_it() {
     }
     assert_eq!(body(&fetcher, get("http://example.com/")).await, "fine");
     let stats = fetcher.proxies();
-    assert!(stats.iter().all(|proxy| proxy.state == ProxyState::Healthy && proxy.unreached == 4), "{stats:?}");
+    assert!(
+        stats.iter().all(|proxy| proxy.state == ProxyState::Healthy && proxy.unreached == 4),
+        "{stats:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_proxy_that_swallows_requests_is_found_out() {
+    let swallows = Origin::start(|_| vec![Act::Hang]).await;
+    let good = Origin::always(ok("good")).await;
+    let fetcher = fetcher(through(&[format!("http://{}", swallows.addr), format!("http://{}", good.addr)]));
+    assert_eq!(body(&fetcher, get("http://example.com/")).await, "good");
+    assert_eq!(body(&fetcher, get("http://example.com/")).await, "good");
+    let stats = fetcher.proxies();
+    assert_eq!((stats[0].state, stats[0].requests), (ProxyState::Resting, 1), "{stats:?}");
 }
 
 #[tokio::test]

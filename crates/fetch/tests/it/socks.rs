@@ -41,7 +41,12 @@ async fn text(stream: &mut TcpStream) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-async fn serve(mut stream: TcpStream, target: SocketAddr, manner: Manner, seen: &Mutex<Vec<String>>) -> Option<()> {
+async fn serve(
+    mut stream: TcpStream,
+    target: SocketAddr,
+    manner: Manner,
+    seen: &Mutex<Vec<String>>,
+) -> Option<()> {
     assert_eq!(stream.read_u8().await.ok()?, 5);
     let mut methods = vec![0; usize::from(stream.read_u8().await.ok()?)];
     stream.read_exact(&mut methods).await.ok()?;
@@ -122,8 +127,7 @@ async fn addresses_off_limits_are_refused_before_the_proxy_hears_of_them() {
     let (proxy, asked) = socks("127.0.0.1:1".parse().expect("address"), OPEN).await;
     let names = vec![("inside.example".to_owned(), "10.0.0.7".parse().expect("address"))];
     for scheme in ["socks5", "socks5h"] {
-        let fetcher =
-            fetcher(Settings { names: names.clone(), ..through(format!("{scheme}://{proxy}")) });
+        let fetcher = fetcher(Settings { names: names.clone(), ..through(format!("{scheme}://{proxy}")) });
         for url in [
             "http://127.0.0.1/",
             "http://2130706433/",
@@ -146,7 +150,9 @@ async fn addresses_off_limits_are_refused_before_the_proxy_hears_of_them() {
 #[tokio::test]
 async fn refusals_are_the_proxys_own_or_of_either() {
     let nowhere = "127.0.0.1:1".parse().expect("address");
-    for (reply, wanted) in [(1, Gateway), (2, Proxy), (3, Gateway), (4, Gateway), (5, Gateway), (6, Gateway), (7, Proxy)] {
+    for (reply, wanted) in
+        [(1, Gateway), (2, Proxy), (3, Gateway), (4, Gateway), (5, Gateway), (6, Gateway), (7, Proxy)]
+    {
         let (proxy, _) = socks(nowhere, Manner { password: None, reply }).await;
         let fetcher = fetcher(through(format!("socks5h://{proxy}")));
         let error = fetch(&fetcher, get("http://example.com/")).await.expect_err("refused");
@@ -164,7 +170,12 @@ async fn refusals_are_the_proxys_own_or_of_either() {
 
 #[tokio::test]
 async fn what_does_not_speak_socks_is_a_proxy_error() {
-    for bytes in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"\x05", b"\x05\x00\x04\x00\x00\x01", b"\x05\x00\x05\x00\x00\x09"] {
+    for bytes in [
+        &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+        b"\x05",
+        b"\x05\x00\x04\x00\x00\x01",
+        b"\x05\x00\x05\x00\x00\x09",
+    ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let addr = listener.local_addr().expect("address");
         tokio::spawn(async move {

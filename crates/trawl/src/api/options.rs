@@ -9,8 +9,8 @@ use super::query::{Kind, Param, Query, optional, required};
 use extract::Scraper;
 use http::{HeaderName, HeaderValue};
 use model::{
-    Cargo, DatasetId, Delivery, DeliveryId, DeliveryState, Destination, Door, Format, HiddenLines, Notice, Origin,
-    Promise, SnapshotId, Timestamp, Trigger, duration_ms, limit,
+    Cargo, DatasetId, Delivery, DeliveryId, DeliveryState, Destination, Door, Format, HiddenLines, Notice,
+    Origin, Promise, SnapshotId, Timestamp, Trigger, duration_ms, limit,
 };
 use serde_json::{Map, Value};
 
@@ -135,7 +135,13 @@ pub(super) struct Words {
 impl Words {
     /// Of the query alone.
     pub(super) fn of_query(raw: Option<&str>, table: &'static [Param]) -> Result<Self> {
-        Ok(Self { query: Query::read(raw, table)?, table, deliver: None, request_headers: HiddenLines::default(), carried: Vec::new() })
+        Ok(Self {
+            query: Query::read(raw, table)?,
+            table,
+            deliver: None,
+            request_headers: HiddenLines::default(),
+            carried: Vec::new(),
+        })
     }
 
     /// With the options of a wrapped body, checked by the same table.
@@ -245,7 +251,9 @@ fn request_headers(body: &Map<String, Value>) -> std::result::Result<HiddenLines
     let line = |(name, value): (&String, &Value)| {
         let shown: String = name.chars().take(60).collect();
         let Some(value) = value.as_str().filter(|value| value.len() <= HEADER_BYTES) else {
-            return Err(format!("\"request_headers\": `{shown}` must be a text of at most {HEADER_BYTES} bytes"));
+            return Err(format!(
+                "\"request_headers\": `{shown}` must be a text of at most {HEADER_BYTES} bytes"
+            ));
         };
         match extract::header_fault(name, value) {
             Some(fault) => Err(format!("\"request_headers\": {fault}")),

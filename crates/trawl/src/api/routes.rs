@@ -2,8 +2,8 @@
 
 use super::error::{no_such_method, no_such_path};
 use super::{
-    Api, Shared, access, account, auth, datasets, delivery, explain, manage, openapi, progress, proxies, quality,
-    snapshot, trigger,
+    Api, Shared, access, account, auth, datasets, delivery, explain, manage, openapi, progress, proxies,
+    quality, snapshot, trigger,
 };
 use axum::Router;
 use axum::extract::State;

@@ -8,8 +8,8 @@ use extract::{Extraction, Scraper};
 use futures_util::FutureExt;
 use model::quality::Profile;
 use model::{
-    Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, Record, Segment, SnapshotId, SnapshotState, Trigger,
-    Verdict, error_json, host_of, keep_within, limit, record_json, settle, verdict,
+    Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, Record, Segment, SnapshotId,
+    SnapshotState, Trigger, Verdict, error_json, host_of, keep_within, limit, record_json, settle, verdict,
 };
 
 use std::panic::AssertUnwindSafe;
@@ -48,11 +48,8 @@ impl Worker {
                     return;
                 }
             };
-        let slice = Arc::new(Slice {
-            snapshot: lease.job.snapshot.clone(),
-            trigger: lease.trigger.clone(),
-            scraper,
-        });
+        let slice =
+            Arc::new(Slice { snapshot: lease.job.snapshot.clone(), trigger: lease.trigger.clone(), scraper });
         let mut work = Work::new(lease);
         loop {
             let ended = self.go_on(&slice, &mut work, &mut hold).await;

@@ -108,7 +108,19 @@ impl Worker {
         let rows = Rows::new(store.clone(), bucket.clone());
         let leases = Leases::default();
         let logins = login::Logins::default();
-        Arc::new(Self { store, bucket, fetcher, outbound, catalogue, clock, rows, pool, settings, leases, logins })
+        Arc::new(Self {
+            store,
+            bucket,
+            fetcher,
+            outbound,
+            catalogue,
+            clock,
+            rows,
+            pool,
+            settings,
+            leases,
+            logins,
+        })
     }
 
     /// Works until `stop` turns true, then hands everything back and returns.
