@@ -250,6 +250,24 @@ mod tests {
     }
 
     #[test]
+    fn a_proxys_fault_costs_no_attempt_but_ends_too() {
+        let mut tired = input(3, "a");
+        tired.failures = 1;
+        let fate = || Fate::Later {
+            trouble: Trouble::Proxy,
+            failure: FailureCode::ProxyError.into(),
+            asked_ms: None,
+        };
+        let policy = RetryPolicy::default();
+        let out = settle(vec![(tired.clone(), fate())], &policy, Timestamp::from_ms(0), 0.0, None);
+        let again = &out.again[0].1;
+        assert_eq!((again.failures, again.detours), (1, 1));
+        tired.detours = policy.proxy.attempts;
+        let out = settle(vec![(tired, fate())], &policy, Timestamp::from_ms(0), 0.0, None);
+        assert_eq!(out.errors.len(), 1);
+    }
+
+    #[test]
     fn the_last_attempt_is_an_error_row() {
         let mut tired = input(3, "a");
         tired.failures = 99;

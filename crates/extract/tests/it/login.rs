@@ -36,15 +36,17 @@ fn scraper(text: &str) -> Arc<Scraper> {
 }
 
 fn page(url: &str, status: u16, body: &str, cookies: &[&str]) -> Page {
-    Page {
-        url: url.parse().unwrap(),
+    let mut page = Page {
+        url: url.parse().expect(url),
         status,
         headers: vec![("content-type".into(), "text/html".into())],
         body: body.to_owned().into(),
         fetched_at: Timestamp::from_ms(0),
         wire_bytes: 0,
-        extras: Extras { cookies: cookies.iter().map(|c| (*c).to_owned()).collect(), ..Extras::default() },
-    }
+        extras: Extras::default(),
+    };
+    page.extras.cookies = cookies.iter().map(|c| (*c).to_owned()).collect();
+    page
 }
 
 fn secrets(name: &str) -> Option<String> {
@@ -166,7 +168,7 @@ fn what_is_wrong_is_told_with_its_place() {
         ),
         ("get = \"https://shop.example/login\"", "get = \"/login\"", "must be an http or https address"),
         ("{secret.USER}\", password", "{secret.USER\", password", "`{secret.` without `}`"),
-        ("{secret.api_key}", "{secret.api-key}", "9:10: `api-key` is not the name of a secret"),
+        ("{secret.api_key}", "{secret.api-key}", "9:12: `api-key` is not the name of a secret"),
         ("expect = { status = [200, 204] }", "expect = { statis = 200 }", "did you mean `status`?"),
         ("expect = { status = [200, 204] }", "expect = {}", "needs at least one of"),
         ("logged_out = {", "loged_out = {", "did you mean `logged_out`?"),

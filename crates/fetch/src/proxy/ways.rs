@@ -202,8 +202,8 @@ impl Way {
     fn fault(&self, error: &FetchError) -> Option<Fault> {
         let reads_http = self.route.gate.as_ref().is_some_and(Gate::reads_http);
         match error.kind {
-            // The connection that broke was the proxy's.
-            FetchErrorKind::Connection if reads_http => Some(Fault::Either),
+            // The connection that broke, or from which nothing came, was the proxy's.
+            FetchErrorKind::Connection | FetchErrorKind::Timeout if reads_http => Some(Fault::Either),
             _ => error.fault(),
         }
     }

@@ -123,15 +123,10 @@ async fn a_flapping_proxy_comes_back() {
     let fetcher = fetcher(through(&[format!("http://{}", proxy.addr)]));
     fetch(&fetcher, get("http://example.com/")).await.expect_err("refused");
     works.store(true, Ordering::SeqCst);
-    let page = loop {
-        match fetch(&fetcher, get("http://example.com/")).await {
-            Ok(page) => break page,
-            Err(error) => {
-                let wait = error.again_ms.expect("it rests");
-                tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
-            }
-        }
-    };
+    while fetcher.proxies()[0].state == ProxyState::Resting {
+        tokio::task::yield_now().await;
+    }
+    let page = fetch(&fetcher, get("http://example.com/")).await.expect("it is tried again");
     assert_eq!(&page.body[..], b"back");
     assert_eq!(fetcher.proxies()[0].state, ProxyState::Healthy);
 }
@@ -159,6 +154,17 @@ async fn a_dead_site_does_not_take_the_pool_with_it() {
         stats.iter().all(|proxy| proxy.state == ProxyState::Healthy && proxy.unreached == 4),
         "{stats:?}"
     );
+}
+
+#[tokio::test]
+async fn a_proxy_that_swallows_requests_is_found_out() {
+    let swallows = Origin::start(|_| vec![Act::Hang]).await;
+    let good = Origin::always(ok("good")).await;
+    let fetcher = fetcher(through(&[format!("http://{}", swallows.addr), format!("http://{}", good.addr)]));
+    assert_eq!(body(&fetcher, get("http://example.com/")).await, "good");
+    assert_eq!(body(&fetcher, get("http://example.com/")).await, "good");
+    let stats = fetcher.proxies();
+    assert_eq!((stats[0].state, stats[0].requests), (ProxyState::Resting, 1), "{stats:?}");
 }
 
 #[tokio::test]

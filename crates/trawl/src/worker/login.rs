@@ -27,7 +27,14 @@ const USELESS: u32 = 3;
 /// The logins of all sessions.
 #[derive(Default)]
 pub(super) struct Logins {
-    all: Mutex<(u64, HashMap<String, (u64, Arc<Entry>)>)>,
+    all: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// Counts the uses: larger is later.
+    clock: u64,
+    entries: HashMap<String, (u64, Arc<Entry>)>,
 }
 
 /// The login of one session.
@@ -70,7 +77,7 @@ impl Logins {
     /// That of a session.
     pub(super) fn entry(&self, session: &str) -> Arc<Entry> {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        let (clock, entries) = &mut *all;
+        let Known { clock, entries } = &mut *all;
         *clock += 1;
         if let Some((used, entry)) = entries.get_mut(session) {
             *used = *clock;
@@ -244,6 +251,6 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &logins.entry("first")));
         logins.entry("one more");
         assert!(Arc::ptr_eq(&first, &logins.entry("first")), "the one unused longest went");
-        assert_eq!(logins.all.lock().unwrap().1.len(), LOGINS);
+        assert_eq!(logins.all.lock().unwrap().entries.len(), LOGINS);
     }
 }
