@@ -62,7 +62,8 @@ pub fn lastmod(text: &str) -> Option<Timestamp> {
         _ => DateTime::parse_from_rfc3339(text)
             .map(|at| Timestamp(at.timestamp_millis()))
             .or_else(|_| {
-                DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M%:z").map(|at| Timestamp(at.timestamp_millis()))
+                DateTime::parse_from_str(&text.replace('Z', "+00:00"), "%Y-%m-%dT%H:%M%:z")
+                    .map(|at| Timestamp(at.timestamp_millis()))
             })
             .ok()
             .or_else(|| Some(Timestamp::parse(text)?.plus_ms(DAY_EVERYWHERE_MS))),
