@@ -3,19 +3,19 @@
 //! Invariant: with no proxy, no socket is opened to an address that the guard has not passed in the same call, so a
 //! name that changes its answer (rebinding) has no window. Everything here ends within the connect timeout.
 
-use crate::guard::Guard;
+use crate::guard::{Guard, is_localhost};
 use crate::proxy::{Proxy, bare_host, proxy_error};
 use crate::resolve::Names;
 use crate::stream::Stream;
 use crate::{FetchError, FetchErrorKind};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use http::Uri;
+use http::{HeaderValue, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,6 +23,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
+use url::Url;
 
 /// The next address is tried after this long without an answer from the one before (RFC 8305 section 5).
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
@@ -46,20 +47,69 @@ impl Connector {
         Self(Arc::new(parts))
     }
 
+    /// A connection to the target of a tunnel, vetted like any other: for the browser's gate.
+    pub(crate) async fn tunnel(&self, target: &Url) -> Result<TcpStream, FetchError> {
+        let (host, port) = ends(target);
+        self.within(host, async {
+            let Some(proxy) = &self.0.proxy else {
+                return connect_any(&self.0.vetted(host, port).await?, host).await;
+            };
+            self.vet_behind_proxy(host, port)?;
+            let mut tcp = self.0.reach_proxy(proxy).await?;
+            let authority =
+                if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+            proxy.tunnel(&mut tcp, &authority).await?;
+            Ok(tcp)
+        })
+        .await
+    }
+
+    /// A connection that plain HTTP can be spoken on, and the credentials of the proxy if it leads to one.
+    pub(crate) async fn forward(
+        &self,
+        target: &Url,
+    ) -> Result<(TcpStream, Option<Option<HeaderValue>>), FetchError> {
+        let (host, port) = ends(target);
+        self.within(host, async {
+            let Some(proxy) = &self.0.proxy else {
+                return Ok((connect_any(&self.0.vetted(host, port).await?, host).await?, None));
+            };
+            self.vet_behind_proxy(host, port)?;
+            Ok((self.0.reach_proxy(proxy).await?, Some(proxy.credentials.clone())))
+        })
+        .await
+    }
+
+    /// A proxy resolves names by itself; what can be refused before is.
+    fn vet_behind_proxy(&self, host: &str, port: u16) -> Result<(), FetchError> {
+        let ip = if is_localhost(host) { Some(Ipv4Addr::LOCALHOST.into()) } else { host.parse().ok() };
+        ip.map_or(Ok(()), |ip| self.0.guard.check(SocketAddr::new(ip, port)))
+            .map_err(|refusal| refused(host, &refusal))
+    }
+
     async fn connect(self, uri: Uri) -> Result<Stream, FetchError> {
+        self.within(uri.host().unwrap_or_default(), self.0.open(&uri)).await
+    }
+
+    async fn within<T>(
+        &self,
+        host: &str,
+        opening: impl Future<Output = Result<T, FetchError>>,
+    ) -> Result<T, FetchError> {
         let timeout = self.0.timeout;
-        match tokio::time::timeout(timeout, self.0.open(&uri)).await {
+        match tokio::time::timeout(timeout, opening).await {
             Ok(result) => result,
             Err(_) => Err(FetchError::new(
                 FetchErrorKind::Timeout,
-                format!(
-                    "no connection to `{}` within {} ms",
-                    uri.host().unwrap_or_default(),
-                    timeout.as_millis()
-                ),
+                format!("no connection to `{host}` within {} ms", timeout.as_millis()),
             )),
         }
     }
+}
+
+/// Where a URL of a browser leads.
+fn ends(target: &Url) -> (&str, u16) {
+    (bare_host(target.host_str().unwrap_or_default()), target.port_or_known_default().unwrap_or(0))
 }
 
 impl Service<Uri> for Connector {

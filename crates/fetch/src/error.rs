@@ -25,6 +25,18 @@ pub enum FetchErrorKind {
     Redirects,
     /// The proxy failed or refused.
     Proxy,
+    /// The page needs a browser and there is none. Never passes by itself.
+    NoBrowser,
+    /// The browser died, hung or did not start.
+    BrowserGone,
+    /// The page's own process in the browser ended.
+    PageCrashed,
+    /// An element that was waited for did not come.
+    WaitElement,
+    /// An element could not be clicked.
+    ClickElement,
+    /// A question to the page made no sense, such as a selector that is none. Never passes.
+    Script,
 }
 
 /// Why there is no page. A 404 is a page, not an error.
@@ -49,10 +61,19 @@ impl FetchError {
             FetchErrorKind::Refused
             | FetchErrorKind::NoSuchHost
             | FetchErrorKind::TooLarge
-            | FetchErrorKind::Redirects => None,
-            FetchErrorKind::Timeout => Some(Trouble::Timeout),
-            FetchErrorKind::Connection | FetchErrorKind::Protocol => Some(Trouble::Reset),
-            FetchErrorKind::Dns | FetchErrorKind::Tls | FetchErrorKind::Proxy => Some(Trouble::Other),
+            | FetchErrorKind::Redirects
+            | FetchErrorKind::NoBrowser
+            | FetchErrorKind::Script => None,
+            FetchErrorKind::Timeout | FetchErrorKind::WaitElement | FetchErrorKind::ClickElement => {
+                Some(Trouble::Timeout)
+            }
+            FetchErrorKind::Connection | FetchErrorKind::Protocol | FetchErrorKind::BrowserGone => {
+                Some(Trouble::Reset)
+            }
+            FetchErrorKind::Dns
+            | FetchErrorKind::Tls
+            | FetchErrorKind::Proxy
+            | FetchErrorKind::PageCrashed => Some(Trouble::Other),
         }
     }
 
@@ -61,6 +82,9 @@ impl FetchError {
         let code = match self.kind {
             FetchErrorKind::Refused => FailureCode::BadInput,
             FetchErrorKind::Timeout => FailureCode::Timeout,
+            FetchErrorKind::NoBrowser => FailureCode::NoBrowser,
+            FetchErrorKind::WaitElement => FailureCode::WaitElementTimeout,
+            FetchErrorKind::ClickElement => FailureCode::ClickTimeout,
             FetchErrorKind::NoSuchHost
             | FetchErrorKind::Dns
             | FetchErrorKind::Connection
@@ -68,7 +92,10 @@ impl FetchError {
             | FetchErrorKind::Protocol
             | FetchErrorKind::TooLarge
             | FetchErrorKind::Redirects
-            | FetchErrorKind::Proxy => FailureCode::CrawlError,
+            | FetchErrorKind::Proxy
+            | FetchErrorKind::BrowserGone
+            | FetchErrorKind::PageCrashed
+            | FetchErrorKind::Script => FailureCode::CrawlError,
         };
         Failure::new(code, self.message.clone())
     }

@@ -53,6 +53,7 @@ struct Inner {
 struct Route {
     client: Client<Whole>,
     proxy: Option<Proxy>,
+    connector: Connector,
 }
 
 impl HttpFetcher {
@@ -94,7 +95,7 @@ impl HttpFetcher {
                     proxy: proxy.clone(),
                     timeout: Duration::from_millis(settings.connect_timeout_ms),
                 });
-                Route { client: client(connector, &pool), proxy }
+                Route { client: client(connector.clone(), &pool), proxy, connector }
             })
             .collect();
         let pacer = Pacer::new(Limits {
@@ -117,6 +118,47 @@ impl HttpFetcher {
     pub fn stats(&self) -> Stats {
         let (waiting, in_flight) = self.0.pacer.counts();
         self.0.counters.read(waiting as u64, u64::from(in_flight))
+    }
+}
+
+/// What the browser shares with plain fetching.
+impl HttpFetcher {
+    /// Everything that comes before a request for a page: vetting, and the host's turn.
+    pub(crate) async fn admit(&self, url: &Url, needs: &Needs, express: bool) -> Result<Turn, FetchError> {
+        self.0.vet(url, &self.0.routes[0])?;
+        Ok(self.0.pacer.turn(lane(url).into(), want(needs, express)).await)
+    }
+
+    /// The way to the web for the next page, by the next proxy if there are any.
+    pub(crate) fn connector(&self) -> &Connector {
+        let routes = &self.0.routes;
+        &routes[self.0.next_route.fetch_add(1, Ordering::Relaxed) % routes.len()].connector
+    }
+
+    pub(crate) fn user_agent(&self) -> String {
+        self.0.settings.user_agent.clone()
+    }
+
+    pub(crate) fn page_bytes_max(&self) -> u64 {
+        self.0.settings.page_bytes_max
+    }
+
+    /// Obeys a `Retry-After`.
+    pub(crate) fn hold(&self, turn: &Turn, retry_after: Option<&str>) {
+        self.0.hold_for(turn, retry_after);
+    }
+
+    pub(crate) fn note_request(&self) {
+        self.0.counters.request();
+    }
+
+    pub(crate) fn note_answer(&self, status: u16, wire: u64, body: u64) {
+        self.0.counters.answer(status);
+        self.0.counters.body(wire, body);
+    }
+
+    pub(crate) fn note_error(&self, error: &FetchError) {
+        self.0.counters.error(error);
     }
 }
 
@@ -271,7 +313,10 @@ impl Inner {
 
     /// Obeys `Retry-After` for the whole host, within the operator's bound.
     fn hold(&self, turn: &Turn, headers: &HeaderMap) {
-        let value = headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        self.hold_for(turn, headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()));
+    }
+
+    fn hold_for(&self, turn: &Turn, value: Option<&str>) {
         if let Some(ms) = value.and_then(|value| retry_after::value_ms(value, now())) {
             turn.hold(Duration::from_millis(ms.min(self.settings.retry_after_max_ms)));
         }

@@ -11,6 +11,7 @@
 
 mod allow;
 mod body;
+mod browser;
 mod client;
 mod clock;
 mod connect;
@@ -31,6 +32,7 @@ mod stream;
 mod tls;
 
 pub use allow::{AllowList, BadNetwork};
+pub use browser::{BrowserFetcher, BrowserSettings, BrowserStats, Router};
 pub use error::{FetchError, FetchErrorKind};
 pub use fetcher::HttpFetcher;
 pub use guard::{Guard, Refusal, Zone, is_localhost, zone};

@@ -22,7 +22,7 @@ pub struct Stats {
     pub in_flight: u64,
 }
 
-const KINDS: [FetchErrorKind; 10] = [
+const KINDS: [FetchErrorKind; 16] = [
     FetchErrorKind::Refused,
     FetchErrorKind::NoSuchHost,
     FetchErrorKind::Dns,
@@ -33,6 +33,12 @@ const KINDS: [FetchErrorKind; 10] = [
     FetchErrorKind::TooLarge,
     FetchErrorKind::Redirects,
     FetchErrorKind::Proxy,
+    FetchErrorKind::NoBrowser,
+    FetchErrorKind::BrowserGone,
+    FetchErrorKind::PageCrashed,
+    FetchErrorKind::WaitElement,
+    FetchErrorKind::ClickElement,
+    FetchErrorKind::Script,
 ];
 
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! What to ask the web, and what came back. Here because `extract` and `fetch` share them and may not meet.
 
-use crate::Timestamp;
+use crate::{FetchMode, Rendering, Timestamp};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,12 @@ pub struct Needs {
     /// Milliseconds between two requests to the host, if higher than the operator's setting.
     #[serde(default)]
     pub host_delay_ms: Option<u64>,
+    /// Plain, by a browser, or whichever it takes; `None`: the operator's setting.
+    #[serde(default)]
+    pub mode: Option<FetchMode>,
+    /// What a browser is to do, where one fetches the page. Boxed: most pages need none.
+    #[serde(default)]
+    pub rendering: Option<Box<Rendering>>,
 }
 
 /// What came back: decoded from its transfer and content encodings, bounded in size. A 404 is a page, not an error.
@@ -69,7 +75,27 @@ pub struct Page {
 
 /// What a page leaves beside its body, where it was asked for. Empty for most pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Extras {}
+pub struct Extras {
+    /// A browser made the body: it is the document as its scripts left it.
+    pub rendered: bool,
+    /// The page as a picture (PNG).
+    pub screenshot: Option<Bytes>,
+    /// Responses that the page's scripts got and that the scraper asked for, in order.
+    pub captured: Vec<Captured>,
+}
+
+/// A response that a page's scripts got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captured {
+    /// Where it came from.
+    pub url: url::Url,
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`, if it had one.
+    pub content_type: Option<String>,
+    /// The body, decoded.
+    pub body: Bytes,
+}
 
 impl Page {
     /// The first header of that (lower-case) name.

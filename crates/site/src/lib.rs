@@ -8,9 +8,11 @@
 //! /p/{id}  /c/{category}?page=N  /  /list/{n}  /robots.txt  /sitemap.xml       the shop
 //! /json/{id}  /json/list?page=N  /enc/{encoding}/{id}  /charset/{charset}/{id} the shop in other clothes
 //! /etag/{id}  /cookie  /echo  /status/{code}  /stats                           small services
+//! /app/…                                                                       the shop as an application of scripts
 //! /bad/…                                                                       misbehaviours, listed at /bad/
 //! ```
 
+mod app;
 mod bad;
 mod bomb;
 mod charset;

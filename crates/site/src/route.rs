@@ -1,5 +1,6 @@
 //! Which answer belongs to which path.
 
+use crate::app;
 use crate::bad;
 use crate::charset;
 use crate::http::{HTML, Head, JSON, TEXT, ok, response};
@@ -123,6 +124,7 @@ impl World {
         let (first, rest) = inside.split_once('/').unwrap_or((inside, ""));
         let whole = match (first, rest) {
             ("bad", rest) => return bad::answer(self, rest, request),
+            ("app", rest) => app::answer(rest, request, self.pages),
             ("p", id) => id.parse().ok().and_then(|id| self.product(id, request)),
             ("c", category) => category.parse().ok().and_then(|category| {
                 let page = page_number(request)?;

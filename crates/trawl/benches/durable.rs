@@ -179,6 +179,7 @@ fn settings() -> Settings {
             signing_secret: None,
         },
         retention_ms: 86_400_000,
+        way: trawl::worker::WaySettings::default(),
     }
 }
 

@@ -7,8 +7,8 @@ use crate::config::Config;
 use crate::rows::Rows;
 use crate::worker::{self, DeliverSettings, Pool, Worker};
 use anyhow::{Context, Result};
-use fetch::{HttpFetcher, Outbound, OutboundSettings};
-use model::{Patience, RetryPolicy};
+use fetch::{BrowserFetcher, BrowserSettings, HttpFetcher, Outbound, OutboundSettings, Router};
+use model::{FetchMode, Patience, RetryPolicy};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +28,7 @@ pub struct App {
     /// Rows back out.
     pub rows: Rows,
     fetcher: Arc<HttpFetcher>,
+    browser: BrowserFetcher,
     worker: Arc<Worker>,
     pool: Pool,
     config: Config,
@@ -52,6 +53,8 @@ impl App {
         let catalogue = Arc::new(Catalogue::load(folder.as_deref(), bucket.clone())?);
         catalogue.recover().await;
         let fetcher = Arc::new(HttpFetcher::new(fetch_settings(&config)?)?);
+        let browser = BrowserFetcher::new(&fetcher, browser_settings(&config));
+        tell_if_missing(&browser, &catalogue, config.browser.mode);
         let outbound = Arc::new(Outbound::new(&OutboundSettings {
             user_agent: config.fetch.user_agent.clone(),
             allow_networks: config.deliver.allow_networks.clone(),
@@ -63,7 +66,7 @@ impl App {
         let parts = worker::Parts {
             store: store.clone(),
             bucket: bucket.clone(),
-            fetcher: fetcher.clone(),
+            fetcher: Arc::new(Router::new(fetcher.clone(), Arc::new(browser.clone()))),
             outbound,
             catalogue: catalogue.clone(),
             clock: clock.clone(),
@@ -78,6 +81,7 @@ impl App {
             clock,
             rows,
             fetcher,
+            browser,
             worker,
             pool,
             config,
@@ -120,8 +124,12 @@ impl App {
     /// The HTTP API's parts.
     pub fn api(&self) -> Api {
         let config = &self.config;
-        let metrics =
-            crate::metrics::source(self.store.clone(), self.fetcher.clone(), self.catalogue.clone());
+        let metrics = crate::metrics::source(
+            self.store.clone(),
+            self.fetcher.clone(),
+            self.browser.clone(),
+            self.catalogue.clone(),
+        );
         Api {
             store: self.store.clone(),
             rows: self.rows.clone(),
@@ -162,6 +170,7 @@ impl App {
                 () = &mut patience => part.abort(),
             }
         }
+        self.browser.close().await;
         self.pool.close();
         self.store.close().await;
     }
@@ -223,6 +232,37 @@ fn fetch_settings(config: &Config) -> Result<fetch::Settings> {
     })
 }
 
+fn browser_settings(config: &Config) -> BrowserSettings {
+    let browser = &config.browser;
+    BrowserSettings {
+        path: path(&browser.path),
+        contexts: browser.contexts,
+        pages_per_process: browser.pages_per_process,
+        idle_ms: browser.idle_secs * 1_000,
+        page_timeout_ms: browser.page_timeout_ms,
+        memory_mb: browser.memory_mb,
+        page_memory_mb: browser.page_memory_mb,
+        block: browser.block.clone(),
+        arguments: browser.arguments.clone(),
+        profiles: config.data.join("browser"),
+    }
+}
+
+/// One line at the start, if a scraper wants a browser and there is none: everything else works.
+fn tell_if_missing(browser: &BrowserFetcher, catalogue: &Catalogue, default: FetchMode) {
+    let Some(missing) = browser.missing() else { return };
+    let scrapers = catalogue.all();
+    let wanting: Vec<&str> = scrapers
+        .iter()
+        .filter(|scraper| scraper.modes().any(|mode| mode.unwrap_or(default) != FetchMode::Plain))
+        .map(|scraper| scraper.name())
+        .collect();
+    if !wanting.is_empty() {
+        let wanting = wanting.join(", ");
+        tracing::warn!("{missing}; pages of these scrapers that need one become error rows: {wanting}");
+    }
+}
+
 fn worker_settings(config: &Config) -> worker::Settings {
     let deliver = &config.deliver;
     worker::Settings {
@@ -245,5 +285,9 @@ fn worker_settings(config: &Config) -> worker::Settings {
             signing_secret: Some(deliver.signing_secret.0.clone()).filter(|s| !s.is_empty()),
         },
         retention_ms: i64::from(config.retention.days) * 86_400_000,
+        way: worker::WaySettings {
+            mode: config.browser.mode,
+            remember_ms: i64::from(config.browser.remember_hours) * 3_600_000,
+        },
     }
 }

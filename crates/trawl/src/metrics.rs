@@ -1,7 +1,7 @@
 //! `/metrics`: what the store, the fetcher and the catalogue count, in Prometheus' text format 0.0.4.
 
 use crate::catalogue::Catalogue;
-use fetch::HttpFetcher;
+use fetch::{BrowserFetcher, BrowserStats, HttpFetcher};
 use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::Pin;
@@ -12,10 +12,20 @@ use store::Store;
 pub type Source = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = String> + Send>> + Send + Sync>;
 
 /// Over these.
-pub fn source(store: Arc<dyn Store>, fetcher: Arc<HttpFetcher>, catalogue: Arc<Catalogue>) -> Source {
+pub fn source(
+    store: Arc<dyn Store>,
+    fetcher: Arc<HttpFetcher>,
+    browser: BrowserFetcher,
+    catalogue: Arc<Catalogue>,
+) -> Source {
     Arc::new(move || {
         let (store, fetcher, catalogue) = (store.clone(), fetcher.clone(), catalogue.clone());
-        Box::pin(async move { text(&*store, &fetcher, &catalogue).await })
+        let browser = browser.clone();
+        Box::pin(async move {
+            let mut out = text(&*store, &fetcher, &catalogue).await;
+            rendering(&mut out, &browser.stats());
+            out
+        })
     })
 }
 
@@ -79,4 +89,19 @@ async fn text(store: &dyn Store, fetcher: &HttpFetcher, catalogue: &Catalogue) -
     head(&mut out, "trawl_scraper_loads_total", "counter", "Versions taken from the scraper folder.");
     let _ = writeln!(out, "trawl_scraper_loads_total {}", catalogue.reloads());
     out
+}
+
+/// What the browser counts.
+fn rendering(out: &mut String, stats: &BrowserStats) {
+    let lines = [
+        ("trawl_browser_pages_total", "counter", "Pages given to the browser.", stats.pages),
+        ("trawl_browser_pages_open", "gauge", "Pages open in the browser.", stats.open),
+        ("trawl_browser_starts_total", "counter", "Browser processes started.", stats.started),
+        ("trawl_browser_lost_total", "counter", "Browser processes that died or hung.", stats.lost),
+        ("trawl_browser_outgrown_total", "counter", "Pages ended for their memory.", stats.outgrown),
+        ("trawl_browser_memory_bytes", "gauge", "Memory of all browser processes.", stats.memory),
+    ];
+    for (name, kind, help, value) in lines {
+        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
+    }
 }

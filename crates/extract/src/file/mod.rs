@@ -6,6 +6,7 @@ mod door;
 mod field;
 mod page;
 mod reader;
+pub(crate) mod render;
 mod source;
 
 use crate::spec::Spec;
@@ -100,12 +101,18 @@ fn bad_id(id: &str) -> Option<String> {
 }
 
 fn fetch_needs(file: &Table<'_>) -> (model::Needs, Vec<(String, String)>) {
-    let Some(table) = file.get("fetch").and_then(|item| item.table("`[fetch]`", file.errors)) else {
-        return (model::Needs::default(), Vec::new());
-    };
+    let Some(item) = file.get("fetch") else { return Default::default() };
+    // `fetch = "auto"` says the mode and nothing else.
+    if let Some(how) = render::word(item, file) {
+        return (model::Needs { mode: how.mode, ..model::Needs::default() }, Vec::new());
+    }
+    let Some(table) = item.table("`[fetch]`", file.errors) else { return Default::default() };
+    let how = render::of_table(&table);
     let needs = model::Needs {
         host_concurrency: table.whole("host_concurrency", 1..1_001).and_then(|n| u32::try_from(n).ok()),
         host_delay_ms: table.whole("host_delay_ms", 0..86_400_001).and_then(|n| u64::try_from(n).ok()),
+        mode: how.mode,
+        rendering: how.rendering,
     };
     let mut headers = Vec::new();
     for (name, at, value) in table.named("headers") {

@@ -2,14 +2,15 @@
 
 use super::Worker;
 use super::held::{Hold, Signal};
+use super::way;
 use super::work::{COLUMNS_MAX, Collected, Ended, Work};
 use bytes::Bytes;
-use extract::{Extraction, Scraper};
+use extract::{Extraction, Scraper, Shell};
 use futures_util::FutureExt;
 use model::quality::Profile;
 use model::{
-    Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, Record, Segment, SnapshotState, Trigger,
-    Verdict, error_json, host_of, keep_within, limit, record_json, settle, verdict,
+    Door, Failure, FailureCode, Fate, FetchMode, Input, JobId, Outcome, Page, Record, Request, Segment,
+    SnapshotState, Trigger, Verdict, error_json, host_of, keep_within, limit, record_json, settle, verdict,
 };
 
 use std::panic::AssertUnwindSafe;
@@ -117,14 +118,44 @@ impl Worker {
             Ok(request) => request,
             Err(failure) => return Fate::Never(failure).into(),
         };
-        let page = match self.fetcher.fetch(request, trigger.express).await {
+        let way = self.settings.way;
+        let site = way::site(slice.scraper.name(), &input.kind, &request);
+        let mut request = request;
+        let mode = self.ways.first(&request, &site, way, self.clock.now());
+        request.needs.mode = Some(mode);
+        if mode != FetchMode::Auto {
+            return self.fetch_and_read(slice, input, request, false).await.0;
+        }
+        let (collected, shell) = self.fetch_and_read(slice, input.clone(), request.clone(), true).await;
+        if !way::needs_browser(shell, &collected) {
+            return collected;
+        }
+        request.needs.mode = Some(FetchMode::Browser);
+        let (collected, _) = self.fetch_and_read(slice, input, request, false).await;
+        if matches!(collected.fate, Fate::Read { .. }) {
+            self.ways.remember(site, way, self.clock.now());
+        }
+        collected
+    }
+
+    /// A page and what it came to; and, if it is to be judged, whether it looks like an empty shell.
+    async fn fetch_and_read(
+        &self,
+        slice: &Arc<Slice>,
+        input: Input,
+        request: Request,
+        judging: bool,
+    ) -> (Collected, Shell) {
+        let express = slice.trigger.express;
+        let page = match self.fetcher.fetch(request, express).await {
             Ok(page) => page,
             Err(error) => {
                 let failure = error.failure();
-                return match error.trouble() {
-                    Some(trouble) => Fate::Later { trouble, failure, asked_ms: None }.into(),
-                    None => Fate::Never(failure).into(),
+                let fate = match error.trouble() {
+                    Some(trouble) => Fate::Later { trouble, failure, asked_ms: None },
+                    None => Fate::Never(failure),
                 };
+                return (fate.into(), Shell::Full);
             }
         };
         match verdict(page.status) {
@@ -132,16 +163,21 @@ impl Worker {
             Verdict::Later(trouble, code) => {
                 let failure = status_failure(code, page.status);
                 let asked_ms = fetch::retry_after(&page.headers, page.fetched_at);
-                return Fate::Later { trouble, failure, asked_ms }.into();
+                return (Fate::Later { trouble, failure, asked_ms }.into(), Shell::Full);
             }
-            Verdict::Never(code) => return Fate::Never(status_failure(code, page.status)).into(),
+            Verdict::Never(code) => {
+                return (Fate::Never(status_failure(code, page.status)).into(), Shell::Full);
+            }
         }
-        let express = trigger.express;
         let slice = slice.clone();
         let url = page.url.clone();
-        match self.pool.run(express, move || read(&slice, &input, &page)).await {
+        let reading = move || {
+            let shell = if judging { way::judge(&page) } else { Shell::Full };
+            (read(&slice, &input, &page), shell)
+        };
+        match self.pool.run(express, reading).await {
             Ok(collected) => collected,
-            Err(_) => a_bug(url.as_str()),
+            Err(_) => (a_bug(url.as_str()), Shell::Full),
         }
     }
 

@@ -12,11 +12,13 @@ mod held;
 mod pool;
 mod sign;
 mod sweep;
+mod way;
 mod work;
 
 pub(crate) use collect::aborted_row;
 pub use deliver::DeliverSettings;
 pub use pool::Pool;
+pub use way::WaySettings;
 
 use crate::catalogue::Catalogue;
 use crate::clock::Clock;
@@ -57,6 +59,8 @@ pub struct Settings {
     pub deliver: DeliverSettings,
     /// Milliseconds that a finished snapshot is kept.
     pub retention_ms: i64,
+    /// Plain or by a browser, where scrapers leave it open.
+    pub way: WaySettings,
 }
 
 /// Everything a worker works with.
@@ -71,6 +75,7 @@ pub struct Worker {
     pub(crate) pool: Pool,
     pub(crate) settings: Settings,
     leases: Leases,
+    ways: way::Ways,
 }
 
 /// Which claims a loop makes.
@@ -104,7 +109,20 @@ impl Worker {
         let Parts { store, bucket, fetcher, outbound, catalogue, clock, pool } = parts;
         let rows = Rows::new(store.clone(), bucket.clone());
         let leases = Leases::default();
-        Arc::new(Self { store, bucket, fetcher, outbound, catalogue, clock, rows, pool, settings, leases })
+        let ways = way::Ways::default();
+        Arc::new(Self {
+            store,
+            bucket,
+            fetcher,
+            outbound,
+            catalogue,
+            clock,
+            rows,
+            pool,
+            settings,
+            leases,
+            ways,
+        })
     }
 
     /// Works until `stop` turns true, then hands everything back and returns.

@@ -314,6 +314,7 @@ fn settings(node: &str) -> Settings {
             signing_secret: None,
         },
         retention_ms: 86_400_000,
+        way: trawl::worker::WaySettings::default(),
     }
 }
 
