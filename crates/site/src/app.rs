@@ -155,7 +155,7 @@ form.onsubmit = async event => {
 app.append(form, list);
 "#,
     ),
-    ("loop", "for (;;) app.dataset.n = Math.random();\n"),
+    ("loop", "for (;;);\n"),
     (
         "hog",
         r#"

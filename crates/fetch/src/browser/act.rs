@@ -116,18 +116,21 @@ async fn click(
     patience: Duration,
 ) -> Result<(), FetchError> {
     for nth in 0..times.max(1) {
-        let until = Instant::now() + patience;
+        let began = Instant::now();
+        let until = began + patience;
         let (x, y) = loop {
             let spot = tab.within(script::SPOT, &[selector.into()], Duration::MAX).await?;
             if let (Some(x), Some(y)) = (spot["x"].as_f64(), spot["y"].as_f64()) {
                 break (x, y);
             }
             let why = spot.as_str().unwrap_or("absent").to_owned();
-            // One that is clicked again and again ends by going.
-            if nth > 0 && !why.starts_with("covered") {
+            let is_over = Instant::now() >= until.min(tab.deadline);
+            // One that is clicked again and again ends by going, or by staying out of reach.
+            let has_gone = began.elapsed() >= GROWTH_PATIENCE && tab.seen().quiet_at(SETTLE).is_some();
+            if nth > 0 && (is_over || (has_gone && matches!(why.as_str(), "absent" | "hidden"))) {
                 return Ok(());
             }
-            if Instant::now() >= until.min(tab.deadline) {
+            if is_over {
                 if optional {
                     return Ok(());
                 }

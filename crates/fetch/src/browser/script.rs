@@ -23,14 +23,15 @@ pub(super) const APPEARS: &str = "async (selector, ms) => {
   });
 }";
 
-/// Where to click: `{x, y}`; or why not: `\"absent\"`, `\"hidden\"`, `\"covered by …\"`. Brings it into view.
+/// Where to click: `{x, y}`; or why not: `\"absent\"`, `\"hidden\"`, `\"disabled\"`, `\"covered by …\"`. Brings it into view.
 pub(super) const SPOT: &str = "selector => {
   const element = document.querySelector(selector);
   if (!element) return 'absent';
   element.scrollIntoView({ block: 'center', inline: 'center', behavior: 'instant' });
   const box = element.getBoundingClientRect();
   const style = getComputedStyle(element);
-  if (box.width === 0 || box.height === 0 || style.visibility !== 'visible' || element.disabled) return 'hidden';
+  if (box.width === 0 || box.height === 0 || style.visibility !== 'visible') return 'hidden';
+  if (element.disabled) return 'disabled';
   const x = Math.max(0, box.left) + Math.min(box.width, innerWidth) / 2;
   const y = Math.max(0, box.top) + Math.min(box.height, innerHeight) / 2;
   let top = document.elementFromPoint(x, y);
