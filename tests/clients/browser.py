@@ -89,20 +89,19 @@ def memory_mib(on):
 
 # ---------------------------------------------------------------- checks
 def every_way_of_a_script_rendered_shop():
-    """Wait for an element, infinite scroll, a button beneath an overlay, captured responses, a typed search: 300 products
-    each where it is a list."""
+    """Wait for an element, infinite scroll, a button beneath an overlay, captured responses, a typed search."""
     with server() as on:
         rows = by_input(collect(on, "app_shop", [SITE.url(f"/app/p/{n}?late=200") for n in (1, 5)]))
         for n in (1, 5):
             row, want = rows[SITE.url(f"/app/p/{n}?late=200")], truth(n)
             equal([row.get(k) for k in ("title", "price", "sku")], [want[k] for k in ("title", "price", "sku")], "a product")
         wanted = [truth(n)["sku"] for n in range(300)]
-        for dataset, path in (("app_list", "/app/list"), ("app_api", "/app/list"), ("app_more", "/app/more")):
+        for dataset, path, most in (("app_list", "/app/list", 300), ("app_api", "/app/list", 100), ("app_more", "/app/more", 100)):
             begun = time.monotonic()
-            rows = collect(on, dataset, [SITE.url(f"{path}?n=300")])
-            equal([row.get("sku") for row in rows], wanted, f"{dataset}: the products in order")
+            rows = collect(on, dataset, [SITE.url(f"{path}?n={most}")])
+            equal([row.get("sku") for row in rows], wanted[:most], f"{dataset}: the products in order")
             expect(all(row["title"] and row["price"] for row in rows), f"{dataset}: rows without title or price")
-            print(f"        {dataset}: 300 products in {time.monotonic() - begun:.1f} s")
+            print(f"        {dataset}: {most} products in {time.monotonic() - begun:.1f} s")
         title = truth(7)["title"]
         rows = collect(on, "app_search", [{"url": SITE.url("/app/search"), "keyword": title}])
         equal([row.get("title") for row in rows], [title], "what the search found")

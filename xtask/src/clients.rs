@@ -41,6 +41,11 @@ pub(crate) fn quality() -> Result<Verdict> {
     script(&tools::python()?, "quality.py", &[])
 }
 
+pub(crate) fn browser() -> Result<Verdict> {
+    tools::chromium()?;
+    script(&tools::python()?, "browser.py", &[])
+}
+
 pub(crate) fn author() -> Result<Verdict> {
     script(&tools::python()?, "author.py", &[])
 }

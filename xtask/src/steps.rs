@@ -56,6 +56,11 @@ pub(crate) const ALL: &[Step] = &[
         check: clients::quality,
     },
     Step {
+        name: "browser",
+        what: "script-rendered pages by the real Chromium: rows, addresses off limits, killed browsers, memory",
+        check: clients::browser,
+    },
+    Step {
         name: "author",
         what: "why a field has its value: a saved page, and a record that was collected",
         check: clients::author,
@@ -84,6 +89,7 @@ const CLIENTS: &[&str] = &[
     "deliveries",
     "reload",
     "quality",
+    "browser",
     "author",
     "readme",
     "demo",
