@@ -1,9 +1,11 @@
 """A scraper author's tools: `trawl extract --explain` on a saved page, and `explain` of a record that the server collected."""
 import http.server
 import json
+import pathlib
 import subprocess
 import sys
 import threading
+import tomllib
 
 from harness import Server, binary, equal, expect, folder, run
 
@@ -70,6 +72,25 @@ def a_value_is_explained():
         trawl("extract", thing, page, "--field", "price", code=2)
 
 
+def editors_know_the_file():
+    """The schema takes what the reader takes, and refuses what it refuses."""
+    import jsonschema_rs
+    schema = json.loads(trawl("check", "--schema").stdout)
+    valid = jsonschema_rs.validator_for(schema)
+    shipped = sorted((pathlib.Path(__file__).parents[2] / "scrapers").glob("*/scraper.toml"))
+    expect(len(shipped) >= 20, f"{len(shipped)} scrapers")
+    for file in shipped:
+        faults = [e.message for e in valid.iter_errors(tomllib.loads(file.read_text(encoding="utf-8")))]
+        equal(faults, [], file.parent.name)
+    with folder() as home:
+        for old, new in (("required = true }", "requred = true }"), ('start = "thing"', ""), ('"price"', '"prize"'), ("css = \".old\"", "csss = 1"),
+                         ("record = true", ""), ("[doors.collect_by_url]", "[doors.collect]")):
+            expect(old in FILE, old)
+            (home / "scraper.toml").write_text(FILE.replace(old, new, 1), encoding="utf-8")
+            trawl("check", home, code=1)
+            expect(not valid.is_valid(tomllib.loads(FILE.replace(old, new, 1))), f"{new} is taken by the schema")
+
+
 class Pages(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         body = PAGE.encode() if self.path == "/1" else b"<p>nothing"
@@ -109,11 +130,11 @@ def a_collected_record_is_explained():
                                   ("record", {"record": "x"})):
                 answer = server.get(path, **query)
                 equal(answer.status, 400, f"the status of {query}")
-                expect(wanted in answer.text, f"{wanted!r} is not in {answer.text}")
+                expect(wanted in answer.text(), f"{wanted!r} is not in {answer.text()}")
             equal(server.get("/datasets/v3/snapshot/s_none/explain").status, 404, "of no snapshot")
     site.shutdown()
     site.server_close()
 
 
 if __name__ == "__main__":
-    sys.exit(run(a_value_is_explained, a_collected_record_is_explained))
+    sys.exit(run(editors_know_the_file, a_value_is_explained, a_collected_record_is_explained))

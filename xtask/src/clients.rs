@@ -47,7 +47,7 @@ pub(crate) fn browser() -> Result<Verdict> {
 }
 
 pub(crate) fn author() -> Result<Verdict> {
-    script(&tools::python()?, "author.py", &[])
+    script(&tools::venv()?, "author.py", &[])
 }
 
 pub(crate) fn readme() -> Result<Verdict> {

@@ -1,8 +1,9 @@
 //! Speed of parse and extract on one core: `cargo bench -p extract`.
 //!
 //! Four scrapers on the same pages: one that asks by CSS, one for structured data alone, and the shipped `article` and
-//! `web_page`. The pages are the saved recipes, products and news (`TRAWL_PAGES`), or generated ones. The last line is how
-//! many times as fast the second is as the first.
+//! `web_page`. The pages are the saved recipes, products and news (`TRAWL_PAGES`), or generated ones. Then the main content of
+//! the pages of the content suite, and how many times as fast the second scraper is as the first.
+//! `--dump FOLDER` writes the pages instead, for the programs that are compared with.
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads files and takes the time")]
 #![allow(clippy::unwrap_used, reason = "a benchmark ends where it cannot go on")]
 
@@ -44,6 +45,14 @@ url = { type = "url", from = [{ page = "canonical" }, { page = "url" }] }
 
 fn main() {
     let pages = pages();
+    let mut words = std::env::args().skip_while(|word| word != "--dump");
+    if let (Some(_), Some(folder)) = (words.next(), words.next()) {
+        for (n, page) in pages.iter().enumerate() {
+            let text = html::decode(&page.body, page.header("content-type"));
+            std::fs::write(format!("{folder}/{n:04}.html"), text.as_bytes()).unwrap();
+        }
+        return;
+    }
     let bytes: usize = pages.iter().map(|p| p.body.len()).sum();
     println!("{} pages, {} KB on average", pages.len(), bytes / pages.len() / 1024);
     let shipped = |name: &str| {
@@ -64,16 +73,48 @@ fn main() {
         println!("{name:<22} {per_second:>9.0} pages/s {megabytes:>9.1} MB/s");
         times.push(time);
     }
+    println!("main content {:.2} ms a page", main_content_ms(&pages));
     println!("structured / css {:.2}", times[0] / times[1]);
 }
 
+/// Milliseconds for a page of the content suite, from bytes to the text of its main content.
+fn main_content_ms(pages: &[Page]) -> f64 {
+    let bodies: Vec<String> = match suites::set() {
+        Some(set) => suites::pages(&set, "content")
+            .map(|s| html::decode(&s.body, Some(&s.content_type)).into_owned())
+            .collect(),
+        None => pages.iter().map(|p| String::from_utf8_lossy(&p.body).into_owned()).collect(),
+    };
+    let epoch = Instant::now();
+    let round = || {
+        let start = spent(epoch);
+        for body in &bodies {
+            let document = html::Document::parse(body);
+            black_box(extract::main_content(&document).text());
+        }
+        spent(epoch).saturating_sub(start)
+    };
+    let time = (0..3).map(|_| round()).min().unwrap();
+    #[allow(clippy::cast_precision_loss, reason = "a few hundred pages")]
+    let count = bodies.len() as f64;
+    time.as_secs_f64() * 1e3 / count
+}
+
+/// Processor time of this thread so far, where the system tells it: what else runs on the machine costs none of it.
+fn spent(since: Instant) -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let ns = told.and_then(|text| text.split_whitespace().next()?.parse().ok());
+    ns.map_or_else(|| since.elapsed(), Duration::from_nanos)
+}
+
 fn round(scraper: &Scraper, pages: &[Page]) -> Duration {
-    let start = Instant::now();
+    let epoch = Instant::now();
+    let start = spent(epoch);
     for page in pages {
         let input = Input::given(0, json!({ "url": page.url }).to_string(), model::host_of(&page.url));
         black_box(scraper.extract(&Door::Collect, &input, page));
     }
-    start.elapsed()
+    spent(epoch).saturating_sub(start)
 }
 
 fn compile(name: &str, text: &str) -> Arc<Scraper> {

@@ -118,6 +118,8 @@ pub enum Within {
     JsonLd,
     /// Microdata items, read as JSON.
     Microdata,
+    /// RDFa items, read as JSON.
+    Rdfa,
     /// JSON of a script.
     Script,
     /// The input's row.
@@ -209,6 +211,7 @@ impl Display for Place {
             Within::Json => "JSON ",
             Within::JsonLd => "JSON-LD ",
             Within::Microdata => "microdata ",
+            Within::Rdfa => "RDFa ",
             Within::Script => "a script's JSON ",
             Within::Input => "the input ",
         };

@@ -39,6 +39,7 @@ pub use cases::{Case, CaseError, CaseResult, never_found, run_cases};
 pub use content::{LearningRow, MainContent, learning_rows, main_content};
 pub use docs::docs_page;
 pub use explain::{ExplainError, Explanation, Outcome, Place, Rule, Trace, Try, Within};
+pub use file::json_schema;
 pub use jsonpath::{JsonPath, JsonPathError};
 pub use listing::listing;
 pub use markdown::markdown;

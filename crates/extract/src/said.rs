@@ -1,6 +1,6 @@
 //! What a page says of itself as data, for readers that know a kind of thing (a recipe, a product) but no site.
 //!
-//! Owns: the order in which data is believed: JSON-LD, then microdata. Must not know: any kind of thing.
+//! Owns: the order in which data is believed: JSON-LD, then microdata, then RDFa. Must not know: any kind of thing.
 
 use crate::spec::ItemPath;
 use crate::structured::{self, Ids};
@@ -14,6 +14,8 @@ pub(crate) struct Said<'p> {
     pub(crate) ld_ids: &'p Ids<'p>,
     pub(crate) microdata: &'p [Value],
     pub(crate) microdata_ids: &'p Ids<'p>,
+    pub(crate) rdfa: &'p [Value],
+    pub(crate) rdfa_ids: &'p Ids<'p>,
 }
 
 impl<'p> Said<'p> {
@@ -24,10 +26,8 @@ impl<'p> Said<'p> {
             types: types.split('|').map(str::to_owned).collect(),
             path: path.split('.').map(str::to_owned).collect(),
         };
-        let found = structured::values(self.ld, &|| self.ld_ids, &path, true);
-        if found.is_empty() {
-            return structured::values(self.microdata, &|| self.microdata_ids, &path, true);
-        }
-        found
+        let all = [(self.ld, self.ld_ids), (self.microdata, self.microdata_ids), (self.rdfa, self.rdfa_ids)];
+        let found = all.into_iter().map(|(items, ids)| structured::values(items, &|| ids, &path, true));
+        found.into_iter().find(|values| !values.is_empty()).unwrap_or_default()
     }
 }

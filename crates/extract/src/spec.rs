@@ -342,6 +342,7 @@ pub(crate) enum Origin {
     },
     JsonLd(ItemPath),
     Microdata(ItemPath),
+    Rdfa(ItemPath),
     Meta(Vec<String>),
     /// The regular expression over the text of the whole answer.
     Body(Regex),
@@ -546,6 +547,7 @@ impl Origin {
             Self::Css { .. }
             | Self::XPath(_)
             | Self::Microdata(_)
+            | Self::Rdfa(_)
             | Self::Recipe(_)
             | Self::Product(_)
             | Self::Article(_)

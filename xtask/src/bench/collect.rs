@@ -63,7 +63,7 @@ fn check(caller: &mut Caller, id: &str) -> Result<usize> {
 
 pub(super) fn run() -> Result<()> {
     let origin = origin(Some(ORIGIN_CORE), PAGES)?;
-    let scrapy = scrapy();
+    let scrapy = peers();
     let (mut ours, mut theirs, mut peaks, mut walls) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let folder = Folder::new("collect")?;
@@ -100,11 +100,11 @@ pub(super) fn run() -> Result<()> {
     Ok(())
 }
 
-/// A Python that has Scrapy, from `bench/requirements.txt`.
-fn scrapy() -> Option<PathBuf> {
+/// A Python that has the peers of `bench/requirements.txt`.
+pub(super) fn peers() -> Option<PathBuf> {
     let home = target().join("xtask/bench-venv");
     let python = home.join("bin/python");
-    if ask(Command::new(&python).args(["-c", "import scrapy"])).is_none() {
+    if ask(Command::new(&python).args(["-c", "import scrapy, extruct, trafilatura"])).is_none() {
         shell::run(Command::new("python3").args(["-m", "venv"]).arg(&home)).ok()?;
         let list = root().join("bench/requirements.txt");
         shell::run(

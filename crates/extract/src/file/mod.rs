@@ -4,6 +4,7 @@
 
 mod door;
 mod field;
+mod grammar;
 mod page;
 mod reader;
 pub(crate) mod render;
@@ -11,6 +12,7 @@ mod source;
 
 use crate::spec::Spec;
 use crate::{FileError, limit};
+pub use grammar::json_schema;
 use reader::{Errors, Table};
 
 /// Compiles a file.

@@ -35,6 +35,9 @@ pub(super) fn one(item: Item<'_>, owner: &Table<'_>) -> Option<Source> {
     if let Some(item) = table.get("microdata") {
         origins.push(("microdata", item_path(item, "`microdata`", &table).map(Origin::Microdata)));
     }
+    if let Some(item) = table.get("rdfa") {
+        origins.push(("rdfa", item_path(item, "`rdfa`", &table).map(Origin::Rdfa)));
+    }
     if let Some(item) = table.get("meta") {
         let names: Vec<String> = item
             .elements()
@@ -95,7 +98,7 @@ pub(super) fn one(item: Item<'_>, owner: &Table<'_>) -> Option<Source> {
         // A regular expression alone looks in the whole answer.
         0 if had_regex => (Origin::Body(regex?), None),
         0 => {
-            let known = "css, xpath, json, json_ld, microdata, meta, regex, const, input, header, page, content, article, \
+            let known = "css, xpath, json, json_ld, microdata, rdfa, meta, regex, const, input, header, page, content, article, \
                          product, recipe, listing, search";
             table.errors.at(table.at, format!("a source needs one of {known}"));
             return None;

@@ -140,7 +140,15 @@ mod tests {
             .filter_map(|n| structured::parse_json(&n.text()))
             .collect();
         let none = HashMap::new();
-        let said = Said { root: doc.root(), ld: &ld, ld_ids: &none, microdata: &[], microdata_ids: &none };
+        let said = Said {
+            root: doc.root(),
+            ld: &ld,
+            ld_ids: &none,
+            microdata: &[],
+            microdata_ids: &none,
+            rdfa: &[],
+            rdfa_ids: &none,
+        };
         search(&said, &Url::parse("https://site.example/").unwrap(), keyword).map(String::from)
     }
 

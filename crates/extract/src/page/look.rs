@@ -99,6 +99,7 @@ impl<'p> Reader<'p> {
                 items(self.ld(), &|| self.ld_ids(), path, many).into_iter().map(plain).collect()
             }
             Origin::Microdata(path) => items(self.microdata(), &|| self.microdata_ids(), path, many),
+            Origin::Rdfa(path) => items(self.rdfa(), &|| self.rdfa_ids(), path, many),
             Origin::Meta(names) => {
                 let head = self.head();
                 let hits = names.iter().flat_map(|name| head.all(name)).map(|c| Raw::Text(Cow::Borrowed(c)));

@@ -31,6 +31,7 @@ pub(crate) struct Parts<'p> {
     json: OnceCell<Option<Value>>,
     ld: OnceCell<Vec<Value>>,
     microdata: OnceCell<Vec<Value>>,
+    rdfa: OnceCell<Vec<Value>>,
     scripts: Vec<OnceCell<Option<Value>>>,
     /// The input's row, and the caller's row behind it.
     rows: [Option<&'p Map<String, Value>>; 2],
@@ -55,6 +56,7 @@ impl<'p> Parts<'p> {
             json: OnceCell::new(),
             ld: OnceCell::new(),
             microdata: OnceCell::new(),
+            rdfa: OnceCell::new(),
             scripts: (0..scripts).map(|_| OnceCell::new()).collect(),
             rows,
         }
@@ -99,6 +101,11 @@ impl<'p> Parts<'p> {
         self.microdata.get().map(Vec::as_slice)
     }
 
+    /// RDFa, if a source has asked for it.
+    pub(crate) fn made_rdfa(&self) -> Option<&[Value]> {
+        self.rdfa.get().map(Vec::as_slice)
+    }
+
     /// JSON of the scripts that sources have asked for.
     pub(crate) fn made_scripts(&self) -> impl Iterator<Item = &Value> {
         self.scripts.iter().filter_map(|script| script.get()?.as_ref())
@@ -140,6 +147,7 @@ pub(crate) struct Reader<'p> {
     base: OnceCell<Url>,
     ids: OnceCell<Ids<'p>>,
     micro_ids: OnceCell<Ids<'p>>,
+    rdfa_ids: OnceCell<Ids<'p>>,
     main: OnceCell<MainContent<'p>>,
     article: OnceCell<Article>,
     recipe: OnceCell<Recipe>,
@@ -162,6 +170,7 @@ impl<'p> Reader<'p> {
             base: OnceCell::new(),
             ids: OnceCell::new(),
             micro_ids: OnceCell::new(),
+            rdfa_ids: OnceCell::new(),
             main: OnceCell::new(),
             article: OnceCell::new(),
             recipe: OnceCell::new(),
@@ -237,6 +246,18 @@ impl<'p> Reader<'p> {
         self.micro_ids.get_or_init(|| structured::ids(self.microdata()))
     }
 
+    /// A page that never says `typeof` has no item of RDFa, and most do not.
+    pub(crate) fn rdfa(&self) -> &'p [Value] {
+        self.parts.rdfa.get_or_init(|| {
+            let speaks = self.parts.body.contains("typeof=");
+            if speaks { structured::rdfa(self.root(), self.base()) } else { Vec::new() }
+        })
+    }
+
+    pub(crate) fn rdfa_ids(&self) -> &Ids<'p> {
+        self.rdfa_ids.get_or_init(|| structured::ids(self.rdfa()))
+    }
+
     /// The JSON that a source is applied to.
     pub(crate) fn json_within(&self, within: &Within, scope: Scope<'p>) -> Option<&'p Value> {
         match within {
@@ -307,6 +328,8 @@ impl<'p> Reader<'p> {
             ld_ids: self.ld_ids(),
             microdata: self.microdata(),
             microdata_ids: self.microdata_ids(),
+            rdfa: self.rdfa(),
+            rdfa_ids: self.rdfa_ids(),
         }
     }
 

@@ -212,6 +212,7 @@ impl<'p> Reader<'p> {
         }
         roots.extend(self.parts.made_ld().map(|list| (Within::JsonLd, Root::Many(list))));
         roots.extend(self.parts.made_microdata().map(|list| (Within::Microdata, Root::Many(list))));
+        roots.extend(self.parts.made_rdfa().map(|list| (Within::Rdfa, Root::Many(list))));
         roots.extend(self.parts.made_scripts().map(|value| (Within::Script, Root::One(value))));
         roots.extend(self.parts.inputs().map(|value| (Within::Input, Root::One(value))));
         roots

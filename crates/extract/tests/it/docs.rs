@@ -1,4 +1,4 @@
-//! The documentation pages of the shipped scrapers are those that their files give. `TRAWL_WRITE_DOCS=1` writes them.
+//! The documentation pages of the shipped scrapers, and the schema of their files, are those that the code gives. `TRAWL_WRITE_DOCS=1` writes them.
 #![expect(clippy::disallowed_methods, reason = "the ban on files is for the crate, not for its tests")]
 
 use crate::folder;
@@ -28,5 +28,7 @@ fn pages_are_current() {
         keep(&format!("{name}.md"), &extract::docs_page(&scraper, &cases));
     }
     keep("README.md", &index);
+    let schema = serde_json::to_string_pretty(&extract::json_schema()).expect("JSON");
+    keep("../scraper.schema.json", &format!("{schema}\n"));
     assert!(stale.is_empty(), "stale: {stale:?}; TRAWL_WRITE_DOCS=1 writes them");
 }

@@ -14,12 +14,19 @@ pub(super) struct Check {
     /// Write what each case gives as what it must give; read the change before you keep it.
     #[arg(long)]
     accept: bool,
+    /// Print the JSON Schema of scraper files, for editors, and end.
+    #[arg(long)]
+    schema: bool,
     #[command(flatten)]
     options: super::Options,
 }
 
 impl Check {
     pub(super) fn run(self) -> Result<()> {
+        if self.schema {
+            let schema = serde_json::to_string_pretty(&::extract::json_schema())?;
+            return super::print(&format!("{schema}\n"));
+        }
         let mut folders = self.folders.clone();
         if folders.is_empty() {
             let config = self.options.load()?;
