@@ -3,6 +3,7 @@
 //! Owns: nothing that the reader does not know better: words come from its own tables, and a test compares every table's
 //! keys with those that the reader asks for. Draft 7, which every editor's TOML plugin understands.
 
+use super::render_grammar;
 use crate::spec::{
     ArticleProperty, Content, InputType, ListingProperty, PageProperty, ProductProperty, RecipeProperty,
     Scalar,
@@ -24,7 +25,7 @@ pub fn json_schema() -> Value {
                 boolean("Keys of input rows that no door declares are carried to the records."),
             ),
             ("min_inputs", whole("Fewest inputs of a trigger.", 1, 1_000_000)),
-            ("fetch", reference("fetch")),
+            ("fetch", render_grammar::fetch("fetch")),
             ("doors", named("The ways in: `collect_by_url`, `discover_by_<method>`.", "door")),
             ("pages", named("The kinds of page.", "page")),
             ("fields", named("The fields of a record, in the order of its columns.", "field")),
@@ -45,8 +46,11 @@ pub fn json_schema() -> Value {
         ("source", source()),
         ("sources", one_or_many("source", "Places to look at, in order; the first that gives a value wins.")),
     ];
-    let definitions: Map<String, Value> =
-        tables.into_iter().map(|(name, table)| (name.to_owned(), table)).collect();
+    let definitions: Map<String, Value> = tables
+        .into_iter()
+        .chain(render_grammar::tables())
+        .map(|(name, table)| (name.to_owned(), table))
+        .collect();
     if let Some(root) = root.as_object_mut() {
         root.insert("$schema".into(), json!("http://json-schema.org/draft-07/schema#"));
         root.insert("title".into(), json!("Trawl scraper file"));
@@ -56,9 +60,12 @@ pub fn json_schema() -> Value {
 }
 
 fn fetch() -> Value {
+    let [mode, browser] = render_grammar::shared();
     object(
         "How its pages want to be fetched.",
         &[
+            mode,
+            browser,
             ("host_concurrency", whole("Requests to a host at once, if lower than the server's.", 1, 1_000)),
             (
                 "host_delay_ms",
@@ -130,6 +137,8 @@ fn page() -> Value {
             ("fields", overrides("Where this kind has a field, in place of the field's own places.")),
             ("follow", one_or_many("follow", "Links into other kinds of page.")),
             ("next", reference("next")),
+            ("fetch", render_grammar::fetch("page_fetch")),
+            ("capture", render_grammar::capture()),
             (
                 "max_pages",
                 whole(
@@ -255,7 +264,7 @@ fn source() -> Value {
     )
 }
 
-fn object(description: &str, properties: &[(&str, Value)], required: &[&str]) -> Value {
+pub(super) fn object(description: &str, properties: &[(&str, Value)], required: &[&str]) -> Value {
     let properties: Map<String, Value> =
         properties.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
     let mut object = json!({
@@ -267,7 +276,7 @@ fn object(description: &str, properties: &[(&str, Value)], required: &[&str]) ->
     object
 }
 
-fn reference(name: &str) -> Value {
+pub(super) fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/definitions/{name}") })
 }
 
@@ -284,7 +293,7 @@ fn one_or_many(of: &str, description: &str) -> Value {
     json!({ "description": description, "anyOf": [reference(of), { "type": "array", "items": reference(of) }] })
 }
 
-fn text(description: &str) -> Value {
+pub(super) fn text(description: &str) -> Value {
     json!({ "type": "string", "description": description })
 }
 
@@ -292,7 +301,7 @@ fn texts(description: &str) -> Value {
     json!({ "type": "array", "items": { "type": "string" }, "description": description })
 }
 
-fn boolean(description: &str) -> Value {
+pub(super) fn boolean(description: &str) -> Value {
     json!({ "type": "boolean", "description": description })
 }
 
@@ -300,11 +309,11 @@ fn number(description: &str) -> Value {
     json!({ "type": "number", "description": description })
 }
 
-fn whole(description: &str, minimum: i64, maximum: i64) -> Value {
+pub(super) fn whole(description: &str, minimum: i64, maximum: i64) -> Value {
     json!({ "type": "integer", "description": description, "minimum": minimum, "maximum": maximum })
 }
 
-fn word<'w>(description: &str, words: impl Iterator<Item = &'w str>) -> Value {
+pub(super) fn word<'w>(description: &str, words: impl Iterator<Item = &'w str>) -> Value {
     json!({ "enum": words.collect::<Vec<_>>(), "description": description })
 }
 
@@ -320,6 +329,10 @@ mod tests {
         zzzzzzzzz = 1
         [fetch]
         zzzzzzzzz = 1
+        [fetch.browser]
+        zzzzzzzzz = 1
+        wait = [{ selector = "a", zzzzzzzzz = 1 }]
+        actions = [{ click = "a", zzzzzzzzz = 1 }]
         [doors.collect_by_url]
         start = "page"
         zzzzzzzzz = 1
@@ -327,6 +340,7 @@ mod tests {
         [pages.page]
         record = true
         zzzzzzzzz = 1
+        fetch = { zzzzzzzzz = 1 }
         follow = [{ link = { css = "a" }, to = "page", zzzzzzzzz = 1 }]
         next = { link = { css = "a" }, zzzzzzzzz = 1 }
         [fields.a]
@@ -373,6 +387,10 @@ mod tests {
             ("next", "`next`"),
             ("field", "the field"),
             ("source", "a source"),
+            ("page_fetch", "`fetch`"),
+            ("browser", "`browser`"),
+            ("condition", "a condition"),
+            ("action", "an action"),
         ] {
             assert_eq!(of(&format!("/definitions/{table}/properties")), known(what), "{table}");
         }

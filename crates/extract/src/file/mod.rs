@@ -8,6 +8,7 @@ mod grammar;
 mod page;
 mod reader;
 pub(crate) mod render;
+mod render_grammar;
 mod source;
 
 use crate::spec::Spec;

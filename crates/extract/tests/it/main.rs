@@ -7,6 +7,7 @@ mod feeds;
 #[expect(clippy::disallowed_methods, reason = "the ban on files is for the crate, not for its tests")]
 mod folder;
 mod jsonpath;
+mod render;
 #[path = "../../../html/tests/saved/mod.rs"]
 mod saved;
 mod shipped;
