@@ -245,12 +245,18 @@ mod tests {
         (Wire::new(ours_out, ours_in, 1 << 16), theirs_in, theirs_out)
     }
 
+    /// Waits until a call has been written.
+    async fn asked(pipe: &mut tokio::io::DuplexStream) {
+        while pipe.read_u8().await.unwrap() != 0 {}
+    }
+
     #[tokio::test]
     async fn answers_find_their_calls_and_events_their_pages() {
-        let (wire, _in, mut out) = scripted();
+        let (wire, mut input, mut out) = scripted();
         let mut events = wire.listen("S");
         let caller = wire.clone();
         let call = tokio::spawn(async move { caller.call("S", "A.b", json!({}), PATIENCE).await });
+        asked(&mut input).await;
         out.write_all(b"{\"method\":\"P.e\",\"sessionId\":\"S\",\"params\":{\"x\":1}}\0").await.unwrap();
         assert_eq!(events.recv().await.unwrap().params["x"], 1);
         out.write_all(b"{\"id\":1,\"result\":{\"y\":2}}\0").await.unwrap();
@@ -259,9 +265,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_is_told() {
-        let (wire, _in, mut out) = scripted();
+        let (wire, mut input, mut out) = scripted();
         let caller = wire.clone();
         let call = tokio::spawn(async move { caller.call("", "A.b", json!({}), PATIENCE).await });
+        asked(&mut input).await;
         out.write_all(b"{\"id\":1,\"error\":{\"message\":\"no\"}}\0").await.unwrap();
         assert_eq!(call.await.unwrap(), Err(CallError::Refused("no".into())));
     }
@@ -269,10 +276,11 @@ mod tests {
     #[tokio::test]
     async fn the_end_of_the_pipe_ends_every_wait() {
         for end in [&b""[..], b"no json\0", &[b'x'; 1 << 17]] {
-            let (wire, _in, mut out) = scripted();
+            let (wire, mut input, mut out) = scripted();
             let mut events = wire.listen("S");
             let caller = wire.clone();
             let call = tokio::spawn(async move { caller.call("", "A.b", json!({}), PATIENCE).await });
+            asked(&mut input).await;
             // A message that is too long is not read to its end.
             _ = tokio::time::timeout(Duration::from_millis(200), out.write_all(end)).await;
             drop(out);
