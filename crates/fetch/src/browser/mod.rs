@@ -231,6 +231,13 @@ impl Inner {
                 headers.iter().find(|(name, _)| name == "retry-after").map(|(_, value)| value.as_str());
             self.http.hold(turn, asked);
         }
+        #[allow(clippy::needless_update, reason = "other ways of fetching add fields of their own")]
+        let extras = model::Extras {
+            rendered: true,
+            screenshot,
+            captured: tab.captured(),
+            ..model::Extras::default()
+        };
         Ok(Page {
             url,
             status: main.status,
@@ -238,12 +245,7 @@ impl Inner {
             body: Bytes::from(text),
             fetched_at: now(),
             wire_bytes,
-            extras: model::Extras {
-                rendered: true,
-                screenshot,
-                captured: tab.captured(),
-                ..model::Extras::default()
-            },
+            extras,
         })
     }
 }

@@ -145,10 +145,10 @@ mod tests {
         let sent = ("Network.requestWillBeSent", json!({"requestId": "1", "type": "XHR"}));
         let done = ("Network.loadingFinished", json!({"requestId": "1"}));
         let quiet = Duration::from_millis(500);
-        assert!(seen(&[sent.clone()]).quiet_at(quiet).is_none());
+        assert!(seen(std::slice::from_ref(&sent)).quiet_at(quiet).is_none());
         assert!(seen(&[sent, done]).quiet_at(quiet).is_some());
         let stream = ("Network.requestWillBeSent", json!({"requestId": "2", "type": "EventSource"}));
-        assert!(seen(&[stream]).quiet_at(quiet).is_some());
+        assert!(seen(std::slice::from_ref(&stream)).quiet_at(quiet).is_some());
     }
 
     #[tokio::test]
