@@ -243,7 +243,7 @@ impl Supervisor {
                     {
                         tracing::warn!(mib = bytes >> 20, "a page outgrew its memory and is ended");
                         self.counters.outgrown.fetch_add(1, Ordering::Relaxed);
-                        process::end_helper(helper);
+                        process::end_part(helper);
                     } else if memory.total > (self.settings.memory_mb << 20) / 2 * 3 {
                         break End::Badly("it outgrew its memory");
                     } else if memory.total > self.settings.memory_mb << 20 {

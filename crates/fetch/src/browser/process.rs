@@ -275,7 +275,7 @@ fn proportional(pid: u32) -> Option<u64> {
 }
 
 /// Ends a helper of a browser: the page in it crashes, the browser goes on.
-pub(super) fn end_helper(pid: u32) {
+pub(super) fn end_part(pid: u32) {
     if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
         // Gone already is as good.
         _ = kill_process(pid, Signal::KILL);
