@@ -61,6 +61,11 @@ pub(crate) fn change() -> Result<Verdict> {
     script(&tools::python()?, "change.py", &[])
 }
 
+pub(crate) fn browser() -> Result<Verdict> {
+    tools::chromium()?;
+    script(&tools::python()?, "browser.py", &[])
+}
+
 pub(crate) fn author() -> Result<Verdict> {
     script(&tools::venv()?, "author.py", &[])
 }

@@ -81,6 +81,11 @@ pub(crate) const ALL: &[Step] = &[
         check: clients::change,
     },
     Step {
+        name: "browser",
+        what: "script-rendered pages by the real Chromium: rows, addresses off limits, killed browsers, memory",
+        check: clients::browser,
+    },
+    Step {
         name: "author",
         what: "why a field has its value: a saved page, and a record that was collected",
         check: clients::author,
@@ -124,6 +129,7 @@ const CLIENTS: &[&str] = &[
     "reload",
     "quality",
     "change",
+    "browser",
     "author",
     "archive",
     "readme",

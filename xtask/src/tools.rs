@@ -96,6 +96,21 @@ pub(crate) fn openssl_and_curl() -> Result<()> {
     if missing.is_empty() { Ok(()) } else { install(&missing) }
 }
 
+/// Makes sure that there is a Chromium.
+pub(crate) fn chromium() -> Result<()> {
+    let is_there = || {
+        ["chromium-headless-shell", "chromium", "google-chrome"]
+            .iter()
+            .any(|name| ask(Command::new(name).arg("--version")).is_some())
+    };
+    if is_there() {
+        return Ok(());
+    }
+    // Older distributions have no shell of its own.
+    install(&["chromium-headless-shell"]).or_else(|_| install(&["chromium"]))?;
+    if is_there() { Ok(()) } else { bail!("a Chromium was installed but does not run") }
+}
+
 fn node_version() -> Option<u32> {
     let text = ask(Command::new("node").arg("--version"))?;
     text.trim_start_matches('v').split('.').next()?.parse().ok()

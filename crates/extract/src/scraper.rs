@@ -8,9 +8,9 @@ use crate::page::{Parts, Reader, Tried, View};
 use crate::spec::{DoorPlan, DoorSpec, FieldSpec, Format, PageKind, Spec, Yield};
 use crate::{
     Believed, Extraction, FieldError, FileError, InputType, Login, Secrets, Session, file, limit, login,
-    schema, walk,
+    rendered, schema, walk,
 };
-use model::{Door, Failure, FailureCode, HiddenLines, Input, Page, Request};
+use model::{Door, Failure, FailureCode, FetchMode, HiddenLines, Input, Page, Request};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -165,6 +165,14 @@ impl Scraper {
         &self.spec
     }
 
+    /// The modes that its pages ask for; `None` where the file leaves it to the operator.
+    pub fn modes(&self) -> impl Iterator<Item = Option<FetchMode>> {
+        self.spec.pages.iter().map(|kind| match &kind.capture {
+            Some(_) => Some(FetchMode::Browser),
+            None => kind.how.mode.or(self.spec.needs.mode),
+        })
+    }
+
     fn door(&self, door: &Door) -> Option<(&DoorPlan, &DoorSpec)> {
         let method = match door {
             Door::Collect => None,
@@ -208,6 +216,9 @@ impl Scraper {
         request.headers.clone_from(&self.spec.headers);
         request.needs.clone_from(&self.spec.needs);
         request.needs.country = self.country(door, input, &row);
+        if let Some(kind) = self.kind(door, input) {
+            rendered::needs(&mut request.needs, kind, &row);
+        }
         Ok(request)
     }
 
@@ -223,6 +234,31 @@ impl Scraper {
             let message = format!("the scraper has no page kind `{}` (door {})", input.kind, door.name());
             return failed(Failure::new(FailureCode::Internal, message));
         };
+        match &kind.capture {
+            Some(pattern) if page.extras.rendered => {
+                let mut tried = Tried::new();
+                let extraction = rendered::captured(page, pattern, |response| {
+                    let (extraction, more) = self.read_as((door, input), kind, response, noting);
+                    for (place, has_found) in more {
+                        *tried.entry(place).or_default() |= has_found;
+                    }
+                    extraction
+                });
+                (extraction, tried)
+            }
+            // A saved response is read as what it is.
+            _ => self.read_as((door, input), kind, page, noting),
+        }
+    }
+
+    fn read_as(
+        &self,
+        (door, input): (&Door, &Input),
+        kind: &PageKind,
+        page: &Page,
+        noting: bool,
+    ) -> (Extraction, Tried) {
+        let failed = |failure| (failed(failure), Tried::new());
         let content_type = page.header("content-type");
         // Packed sitemaps come as what they are packed with.
         if let Some(what) = content_type.and_then(not_a_page).filter(|_| kind.format != Format::Feed) {

@@ -2,6 +2,7 @@
 //!
 //! Owns: the shapes. Must not know: TOML, pages.
 
+use crate::file::render::How;
 use crate::jsonpath::JsonPath;
 use crate::login::secret::SecretText;
 use crate::login::{Login, Session};
@@ -171,6 +172,10 @@ pub(crate) struct PageKind {
     pub(crate) follow: Vec<FollowRule>,
     pub(crate) next: Option<Next>,
     pub(crate) max_pages: u32,
+    /// How it is fetched, where the file says so for this kind alone.
+    pub(crate) how: How,
+    /// It reads the responses that fit, not the page that asked for them.
+    pub(crate) capture: Option<String>,
 }
 
 /// What a page kind gives.

@@ -3,19 +3,19 @@
 //! Invariant: with no proxy, no socket is opened to an address that the guard has not passed in the same call, so a
 //! name that changes its answer (rebinding) has no window. Everything here ends within the connect timeout.
 
-use crate::guard::Guard;
+use crate::guard::{Guard, is_localhost};
 use crate::proxy::{Gate, Scheme, Target, bare_host, gateway_error, proxy_error};
 use crate::resolve::Names;
 use crate::stream::Stream;
 use crate::{FetchError, FetchErrorKind};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use http::Uri;
+use http::{HeaderValue, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -24,6 +24,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
+use url::Url;
 
 /// The next address is tried after this long without an answer from the one before (RFC 8305 section 5).
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
@@ -47,16 +48,64 @@ impl Connector {
         Self(Arc::new(parts))
     }
 
-    async fn connect(self, uri: Uri) -> Result<Stream, FetchError> {
-        // Who is too slow makes a difference: a proxy, or what is behind it.
+    /// A connection to the target of a tunnel, vetted like any other: for the browser's gate.
+    pub(crate) async fn tunnel(&self, target: &Url) -> Result<TcpStream, FetchError> {
+        let (host, port) = ends(target);
         let late = AtomicU8::new(Stage::Site as u8);
+        self.within(host, &late, async {
+            let Some(gate) = &self.0.gate else {
+                return connect_any(&self.0.vetted(host, port).await?, host).await;
+            };
+            self.vet_behind_proxy(host, port)?;
+            self.0.through(gate, host, port, true, &late).await
+        })
+        .await
+    }
+
+    /// A connection that plain HTTP can be spoken on, and the credentials of the proxy if it leads to one that reads it.
+    pub(crate) async fn forward(
+        &self,
+        target: &Url,
+    ) -> Result<(TcpStream, Option<Option<HeaderValue>>), FetchError> {
+        let (host, port) = ends(target);
+        let late = AtomicU8::new(Stage::Site as u8);
+        self.within(host, &late, async {
+            let Some(gate) = &self.0.gate else {
+                return Ok((connect_any(&self.0.vetted(host, port).await?, host).await?, None));
+            };
+            self.vet_behind_proxy(host, port)?;
+            let tcp = self.0.through(gate, host, port, false, &late).await?;
+            Ok((tcp, gate.reads_http().then(|| gate.header.clone())))
+        })
+        .await
+    }
+
+    /// A proxy resolves names by itself; what can be refused before is.
+    fn vet_behind_proxy(&self, host: &str, port: u16) -> Result<(), FetchError> {
+        let ip = if is_localhost(host) { Some(Ipv4Addr::LOCALHOST.into()) } else { host.parse().ok() };
+        ip.map_or(Ok(()), |ip| self.0.guard.check(SocketAddr::new(ip, port)))
+            .map_err(|refusal| refused(host, &refusal))
+    }
+
+    async fn connect(self, uri: Uri) -> Result<Stream, FetchError> {
+        let late = AtomicU8::new(Stage::Site as u8);
+        self.within(uri.host().unwrap_or_default(), &late, self.0.open(&uri, &late)).await
+    }
+
+    /// Within the time for connecting. `late`: who is too slow makes a difference, a proxy or what is behind it.
+    async fn within<T>(
+        &self,
+        host: &str,
+        late: &AtomicU8,
+        opening: impl Future<Output = Result<T, FetchError>>,
+    ) -> Result<T, FetchError> {
         let timeout = self.0.timeout;
-        match tokio::time::timeout(timeout, self.0.open(&uri, &late)).await {
+        match tokio::time::timeout(timeout, opening).await {
             // Names, addresses and TLS belong to reaching the host; what the guard refuses is not the host's doing.
             Ok(result) => result.map_err(FetchError::unreached),
             Err(_) => {
-                let (host, ms) = (uri.host().unwrap_or_default(), timeout.as_millis());
-                let error = match late.into_inner() {
+                let ms = timeout.as_millis();
+                let error = match late.load(Ordering::Relaxed) {
                     stage if stage == Stage::Proxy as u8 => {
                         proxy_error(format!("no connection to the proxy within {ms} ms"))
                     }
@@ -72,6 +121,11 @@ impl Connector {
             }
         }
     }
+}
+
+/// Where a URL of a browser leads.
+fn ends(target: &Url) -> (&str, u16) {
+    (bare_host(target.host_str().unwrap_or_default()), target.port_or_known_default().unwrap_or(0))
 }
 
 impl Service<Uri> for Connector {

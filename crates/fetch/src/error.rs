@@ -39,6 +39,18 @@ pub enum FetchErrorKind {
     Gone,
     /// A replay has no such page. Never passes.
     NotArchived,
+    /// The page needs a browser and there is none. Never passes by itself.
+    NoBrowser,
+    /// The browser died, hung or did not start.
+    BrowserGone,
+    /// The page's own process in the browser ended.
+    PageCrashed,
+    /// An element that was waited for did not come.
+    WaitElement,
+    /// An element could not be clicked.
+    ClickElement,
+    /// A question to the page made no sense, such as a selector that is none. Never passes.
+    Script,
 }
 
 impl FetchErrorKind {
@@ -62,6 +74,12 @@ impl FetchErrorKind {
             Self::Down => "down",
             Self::Gone => "gone",
             Self::NotArchived => "not_archived",
+            Self::NoBrowser => "no_browser",
+            Self::BrowserGone => "browser_gone",
+            Self::PageCrashed => "page_crashed",
+            Self::WaitElement => "wait_element",
+            Self::ClickElement => "click_element",
+            Self::Script => "script",
         }
     }
 }
@@ -105,15 +123,23 @@ impl FetchError {
             | FetchErrorKind::Redirects
             | FetchErrorKind::NoProxy
             | FetchErrorKind::Robots
-            | FetchErrorKind::NotArchived => None,
-            FetchErrorKind::Timeout => Some(Trouble::Timeout),
+            | FetchErrorKind::NotArchived
+            | FetchErrorKind::NoBrowser
+            | FetchErrorKind::Script => None,
+            FetchErrorKind::Timeout | FetchErrorKind::WaitElement | FetchErrorKind::ClickElement => {
+                Some(Trouble::Timeout)
+            }
             FetchErrorKind::Connection
             | FetchErrorKind::Protocol
             | FetchErrorKind::Gateway
+            | FetchErrorKind::BrowserGone
             | FetchErrorKind::Down => Some(Trouble::Reset),
             FetchErrorKind::NoRobots => Some(Trouble::ServerError),
             FetchErrorKind::Proxy => Some(Trouble::Proxy),
-            FetchErrorKind::Dns | FetchErrorKind::Tls | FetchErrorKind::Gone => Some(Trouble::Other),
+            FetchErrorKind::Dns
+            | FetchErrorKind::Tls
+            | FetchErrorKind::PageCrashed
+            | FetchErrorKind::Gone => Some(Trouble::Other),
         }
     }
 
@@ -124,6 +150,9 @@ impl FetchError {
             FetchErrorKind::Timeout => FailureCode::Timeout,
             FetchErrorKind::Robots | FetchErrorKind::NoRobots => FailureCode::RobotsDisallowed,
             FetchErrorKind::NotArchived => FailureCode::NotArchived,
+            FetchErrorKind::NoBrowser => FailureCode::NoBrowser,
+            FetchErrorKind::WaitElement => FailureCode::WaitElementTimeout,
+            FetchErrorKind::ClickElement => FailureCode::ClickTimeout,
             FetchErrorKind::NoSuchHost
             | FetchErrorKind::Dns
             | FetchErrorKind::Connection
@@ -133,7 +162,10 @@ impl FetchError {
             | FetchErrorKind::Redirects
             | FetchErrorKind::Gateway
             | FetchErrorKind::Down
-            | FetchErrorKind::Gone => FailureCode::CrawlError,
+            | FetchErrorKind::Gone
+            | FetchErrorKind::BrowserGone
+            | FetchErrorKind::PageCrashed
+            | FetchErrorKind::Script => FailureCode::CrawlError,
             FetchErrorKind::Proxy | FetchErrorKind::NoProxy => FailureCode::ProxyError,
         };
         Failure::new(code, self.message.clone())

@@ -88,7 +88,8 @@ impl HttpFetcher {
         let parts = (guard.clone(), names, tls);
         let ways = Ways::new(proxies, move |gate: Option<Gate>| {
             let (guard, names, tls) = parts.clone();
-            client(Connector::new(Parts { guard, names, tls, gate, timeout }), &pool)
+            let connector = Connector::new(Parts { guard, names, tls, gate, timeout });
+            (client(connector.clone(), &pool), connector)
         });
         let pacer = Pacer::new(Limits {
             concurrency: settings.concurrency,
@@ -116,6 +117,48 @@ impl HttpFetcher {
     /// How the proxies fare, in the order of the setting, without their credentials.
     pub fn proxies(&self) -> Vec<ProxyStats> {
         self.0.ways.stats()
+    }
+
+    /// The turn of a page that a browser fetches, after the same checks as any.
+    pub(crate) async fn admit(&self, url: &Url, needs: &Needs, express: bool) -> Result<Turn, FetchError> {
+        let way = self.0.ways.choose(Wish { needs, session: None }, &[])?;
+        self.0.vet(url, way.proxy().is_some())?;
+        let want = self.0.obey(needs, url, &way.route, want(needs, express)).await?;
+        self.0.turn(&lane(url), want).await
+    }
+
+    /// How the browser's connections are made.
+    pub(crate) fn connector(&self, needs: &Needs) -> Result<Connector, FetchError> {
+        let way = self.0.ways.choose(Wish { needs, session: None }, &[])?;
+        Ok(way.route.connector.clone())
+    }
+
+    pub(crate) fn user_agent(&self) -> String {
+        self.0.settings.user_agent.clone()
+    }
+
+    pub(crate) fn page_bytes_max(&self) -> u64 {
+        self.0.settings.page_bytes_max
+    }
+
+    /// Obeys a `Retry-After`.
+    pub(crate) fn hold(&self, turn: &Turn, retry_after: Option<&str>) {
+        if let Some(ms) = retry_after.and_then(|value| retry_after::value_ms(value, now())) {
+            turn.hold(Duration::from_millis(ms.min(self.0.settings.retry_after_max_ms)));
+        }
+    }
+
+    pub(crate) fn note_request(&self) {
+        self.0.counters.request();
+    }
+
+    pub(crate) fn note_answer(&self, status: u16, wire: u64, body: u64) {
+        self.0.counters.answer(status);
+        self.0.counters.body(wire, body);
+    }
+
+    pub(crate) fn note_error(&self, error: &FetchError) {
+        self.0.counters.error(error);
     }
 }
 
@@ -400,7 +443,13 @@ fn report_of_error(error: &FetchError) -> Report {
         | FetchErrorKind::NoRobots
         | FetchErrorKind::Down
         | FetchErrorKind::Gone
-        | FetchErrorKind::NotArchived => Report::Nothing,
+        | FetchErrorKind::NotArchived
+        | FetchErrorKind::NoBrowser
+        | FetchErrorKind::BrowserGone
+        | FetchErrorKind::PageCrashed
+        | FetchErrorKind::WaitElement
+        | FetchErrorKind::ClickElement
+        | FetchErrorKind::Script => Report::Nothing,
     }
 }
 

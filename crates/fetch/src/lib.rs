@@ -11,6 +11,7 @@
 
 mod allow;
 mod body;
+mod browser;
 mod client;
 mod clock;
 mod connect;
@@ -37,6 +38,7 @@ pub mod validate;
 pub mod warc;
 
 pub use allow::{AllowList, BadNetwork};
+pub use browser::{BrowserFetcher, BrowserSettings, BrowserStats, Router};
 pub use error::{FetchError, FetchErrorKind};
 pub use fetcher::{HttpFetcher, RobotsView, SiteView};
 pub use guard::{Guard, Refusal, Zone, is_localhost, zone};

@@ -33,7 +33,7 @@ pub struct Stats {
     pub sessions: u64,
 }
 
-const KINDS: [FetchErrorKind; 17] = [
+const KINDS: [FetchErrorKind; 23] = [
     FetchErrorKind::Refused,
     FetchErrorKind::NoSuchHost,
     FetchErrorKind::Dns,
@@ -51,6 +51,12 @@ const KINDS: [FetchErrorKind; 17] = [
     FetchErrorKind::Gateway,
     FetchErrorKind::NoProxy,
     FetchErrorKind::NotArchived,
+    FetchErrorKind::NoBrowser,
+    FetchErrorKind::BrowserGone,
+    FetchErrorKind::PageCrashed,
+    FetchErrorKind::WaitElement,
+    FetchErrorKind::ClickElement,
+    FetchErrorKind::Script,
 ];
 
 #[derive(Default)]

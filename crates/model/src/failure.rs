@@ -61,6 +61,12 @@ codes! {
     ProxyError = "proxy_error", "No proxy could be used";
     /// A replay wants a page that was not kept.
     NotArchived = "not_archived", "The page is not in the archive";
+    /// An element that the scraper waits for did not come.
+    WaitElementTimeout = "wait_element_timeout", "The element did not appear in time";
+    /// An element that the scraper clicks did not come, or stayed covered.
+    ClickTimeout = "click_timeout", "The element could not be clicked in time";
+    /// The page needs a browser and this server has none.
+    NoBrowser = "no_browser", "The page needs a browser, and none is installed";
     /// Our own fault: a bug, or an input that kept killing its worker.
     Internal = "internal_error", "Something went wrong. Our team is looking into it.";
 }

@@ -1,6 +1,6 @@
 //! What to ask the web, and what came back. Here because `extract` and `fetch` share them and may not meet.
 
-use crate::{Exit, HiddenLines, Timestamp};
+use crate::{Exit, FetchMode, HiddenLines, Rendering, Timestamp};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -88,6 +88,12 @@ pub struct Needs {
     /// Whether kept pages are used instead of fetching anew.
     #[serde(default)]
     pub reuse: Reuse,
+    /// Plain, by a browser, or whichever it takes; `None`: the operator's setting.
+    #[serde(default)]
+    pub mode: Option<FetchMode>,
+    /// What a browser is to do, where one fetches the page. Boxed: most pages need none.
+    #[serde(default)]
+    pub rendering: Option<Box<Rendering>>,
 }
 
 /// What is done about a site's robots.txt.

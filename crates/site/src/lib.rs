@@ -11,6 +11,7 @@
 //! /limit/{rate}/{burst}/{after}/{id}                                           the product, or 429 with Retry-After
 //! /robots.txt under the names robots-{variant}.…                               see `polite`
 //! /login  /logout  /account  /account/{id}                                     for members only (`ada`, `brief`)
+//! /app/…                                                                       the shop as an application of scripts
 //! /bad/…                                                                       misbehaviours, listed at /bad/
 //! /wall/…                                                                      refusals dressed as pages, listed at /wall/
 //! /trap/{calendar|same|session|deeper}                                         lists and addresses without end
@@ -19,6 +20,7 @@
 //! /cookie/needed/{id}                                                          a page for those who keep cookies
 //! ```
 
+mod app;
 mod bad;
 mod bomb;
 mod changing;

@@ -1,5 +1,6 @@
 //! Which answer belongs to which path.
 
+use crate::app;
 use crate::bad;
 use crate::changing::Changing;
 use crate::charset;
@@ -149,6 +150,7 @@ impl World {
                 Err(refusal) => Some(refusal),
             }),
             ("bad", rest) => return bad::answer(self, rest, request),
+            ("app", rest) => app::answer(rest, request, self.pages),
             ("changing", rest) => self.changing.answer(rest, request),
             ("wall", rest) => return Ok(wall::answer(rest, request)),
             ("trap", rest) => return Ok(lure::trap(self, rest, request)),

@@ -183,6 +183,7 @@ fn settings() -> Settings {
         page_bytes_max: 20 << 20,
         cache: trawl::cache::Settings::default(),
         scratch: std::env::temp_dir(),
+        way: trawl::worker::WaySettings::default(),
     }
 }
 

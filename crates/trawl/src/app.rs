@@ -10,8 +10,8 @@ use crate::hosts;
 use crate::rows::Rows;
 use crate::worker::{self, DeliverSettings, Pool, Worker};
 use anyhow::{Context, Result};
-use fetch::{Fetcher, HttpFetcher, Outbound, OutboundSettings};
-use model::{Patience, RetryPolicy, Reuse};
+use fetch::{BrowserFetcher, BrowserSettings, Fetcher, HttpFetcher, Outbound, OutboundSettings, Router};
+use model::{FetchMode, Patience, RetryPolicy, Reuse};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +31,7 @@ pub struct App {
     /// Rows back out.
     pub rows: Rows,
     fetcher: Arc<HttpFetcher>,
+    browser: BrowserFetcher,
     worker: Arc<Worker>,
     pool: Pool,
     config: Config,
@@ -61,6 +62,8 @@ impl App {
         catalogue.know_secrets(config.secrets.clone());
         catalogue.recover().await;
         let fetcher = Arc::new(HttpFetcher::new(fetch_settings(&config)?)?);
+        let browser = BrowserFetcher::new(&fetcher, browser_settings(&config));
+        tell_if_missing(&browser, &catalogue, config.browser.mode);
         let outbound = Arc::new(Outbound::new(&OutboundSettings {
             user_agent: config.fetch.user_agent.clone(),
             allow_networks: config.deliver.allow_networks.clone(),
@@ -74,7 +77,8 @@ impl App {
         let parts = worker::Parts {
             store: store.clone(),
             bucket: bucket.clone(),
-            fetcher: pages.unwrap_or_else(|| fetcher.clone()),
+            fetcher: pages
+                .unwrap_or_else(|| Arc::new(Router::new(fetcher.clone(), Arc::new(browser.clone())))),
             outbound,
             catalogue: catalogue.clone(),
             clock: clock.clone(),
@@ -93,6 +97,7 @@ impl App {
             clock,
             rows,
             fetcher,
+            browser,
             worker,
             pool,
             config,
@@ -141,6 +146,7 @@ impl App {
         let metrics = crate::metrics::source(
             self.store.clone(),
             self.fetcher.clone(),
+            self.browser.clone(),
             self.catalogue.clone(),
             self.worker.cache.clone(),
         );
@@ -193,6 +199,7 @@ impl App {
                 () = &mut patience => part.abort(),
             }
         }
+        self.browser.close().await;
         self.pool.close();
         // After the workers, so that what their last requests taught is kept, too.
         hosts::save(&*self.store, &self.fetcher, self.clock.now()).await;
@@ -260,6 +267,37 @@ fn fetch_settings(config: &Config) -> Result<fetch::Settings> {
     })
 }
 
+fn browser_settings(config: &Config) -> BrowserSettings {
+    let browser = &config.browser;
+    BrowserSettings {
+        path: path(&browser.path),
+        contexts: browser.contexts,
+        pages_per_process: browser.pages_per_process,
+        idle_ms: browser.idle_secs * 1_000,
+        page_timeout_ms: browser.page_timeout_ms,
+        memory_mb: browser.memory_mb,
+        page_memory_mb: browser.page_memory_mb,
+        block: browser.block.clone(),
+        arguments: browser.arguments.clone(),
+        profiles: config.data.join("browser"),
+    }
+}
+
+/// One line at the start, if a scraper wants a browser and there is none: everything else works.
+fn tell_if_missing(browser: &BrowserFetcher, catalogue: &Catalogue, default: FetchMode) {
+    let Some(missing) = browser.missing() else { return };
+    let scrapers = catalogue.all();
+    let wanting: Vec<&str> = scrapers
+        .iter()
+        .filter(|scraper| scraper.modes().any(|mode| mode.unwrap_or(default) != FetchMode::Plain))
+        .map(|scraper| scraper.name())
+        .collect();
+    if !wanting.is_empty() {
+        let wanting = wanting.join(", ");
+        tracing::warn!("{missing}; pages of these scrapers that need one become error rows: {wanting}");
+    }
+}
+
 fn worker_settings(config: &Config) -> Result<worker::Settings> {
     let deliver = &config.deliver;
     Ok(worker::Settings {
@@ -292,5 +330,9 @@ fn worker_settings(config: &Config) -> Result<worker::Settings> {
             bytes_max: config.cache.bytes_max,
         },
         scratch: config.data.join("scratch"),
+        way: worker::WaySettings {
+            mode: config.browser.mode,
+            remember_ms: i64::from(config.browser.remember_hours) * 3_600_000,
+        },
     })
 }

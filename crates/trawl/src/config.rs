@@ -38,6 +38,7 @@ pub struct Config {
     pub worker: Worker,
     pub fetch: Fetch,
     pub cache: Cache,
+    pub browser: Browser,
     pub deliver: Deliver,
     pub archive: Archive,
     pub quality: Quality,
@@ -136,6 +137,23 @@ impl Cache {
             text => model::duration_ms(text).map(Some),
         }
     }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see config.default.toml")]
+pub struct Browser {
+    pub mode: model::FetchMode,
+    pub path: String,
+    pub contexts: usize,
+    pub pages_per_process: u32,
+    pub idle_secs: u64,
+    pub page_timeout_ms: u64,
+    pub memory_mb: u64,
+    pub page_memory_mb: u64,
+    pub block: Vec<model::ResourceKind>,
+    pub remember_hours: u32,
+    pub arguments: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -396,6 +414,11 @@ impl Config {
         );
         need(self.fetch.host_concurrency > 0, "`fetch.host_concurrency` should be at least 1");
         need(self.fetch.concurrency > 0, "`fetch.concurrency` should be at least 1");
+        need(self.browser.contexts > 0, "`browser.contexts` should be at least 1");
+        need(self.browser.pages_per_process > 0, "`browser.pages_per_process` should be at least 1");
+        need(self.browser.page_timeout_ms > 0, "`browser.page_timeout_ms` should be at least 1");
+        need(self.browser.memory_mb >= 256, "`browser.memory_mb` should be at least 256");
+        need(self.browser.page_memory_mb >= 128, "`browser.page_memory_mb` should be at least 128");
         need(self.api.connections_max > 0, "`api.connections_max` should be at least 1");
         need(self.api.sync_inputs_max > 0, "`api.sync_inputs_max` should be at least 1");
         need(self.retention.days > 0, "`retention.days` should be at least 1");

@@ -2,7 +2,7 @@
 
 use crate::cache::PageCache;
 use crate::catalogue::Catalogue;
-use fetch::{HttpFetcher, ProxyState, ProxyStats};
+use fetch::{BrowserFetcher, BrowserStats, HttpFetcher, ProxyState, ProxyStats};
 use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::Pin;
@@ -17,14 +17,16 @@ pub type Source = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = String> + Send>> +
 pub fn source(
     store: Arc<dyn Store>,
     fetcher: Arc<HttpFetcher>,
+    browser: BrowserFetcher,
     catalogue: Arc<Catalogue>,
     cache: Arc<PageCache>,
 ) -> Source {
     Arc::new(move || {
         let (store, fetcher, catalogue) = (store.clone(), fetcher.clone(), catalogue.clone());
-        let cache = cache.clone();
+        let (browser, cache) = (browser.clone(), cache.clone());
         Box::pin(async move {
             let mut out = text(&*store, &fetcher, &catalogue).await;
+            rendering(&mut out, &browser.stats());
             kept_pages(&cache, &mut out);
             out
         })
@@ -163,5 +165,20 @@ fn proxies(out: &mut String, proxies: &[ProxyStats]) {
             let _ =
                 writeln!(out, "{name}{{proxy=\"{}\",number=\"{number}\"}} {}", proxy.address, value(proxy));
         }
+    }
+}
+
+/// What the browser counts.
+fn rendering(out: &mut String, stats: &BrowserStats) {
+    let lines = [
+        ("trawl_browser_pages_total", "counter", "Pages given to the browser.", stats.pages),
+        ("trawl_browser_pages_open", "gauge", "Pages open in the browser.", stats.open),
+        ("trawl_browser_starts_total", "counter", "Browser processes started.", stats.started),
+        ("trawl_browser_lost_total", "counter", "Browser processes that died or hung.", stats.lost),
+        ("trawl_browser_outgrown_total", "counter", "Pages ended for their memory.", stats.outgrown),
+        ("trawl_browser_memory_bytes", "gauge", "Memory of all browser processes.", stats.memory),
+    ];
+    for (name, kind, help, value) in lines {
+        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
     }
 }

@@ -3,6 +3,7 @@
 //! Owns: starting the binaries on cores of their own, measuring them from outside, printing figures beside their bars.
 //! Must not know: how the server works. Each figure is printed with the bar it is held to; nothing fails on a slow day.
 
+mod browser;
 mod collect;
 mod download;
 mod durable;
@@ -26,7 +27,7 @@ pub(super) fn figure(name: &str, value: &str, bar: &str, holds: bool) {
 /// Runs the benchmarks named, or all.
 pub(super) fn run(names: &[String]) -> Result<()> {
     process::build()?;
-    let all: [(&str, Bench); 9] = [
+    let all: [(&str, Bench); 10] = [
         ("small", small::run),
         ("collect", collect::run),
         ("durable", durable::run),
@@ -36,6 +37,7 @@ pub(super) fn run(names: &[String]) -> Result<()> {
         ("trigger", trigger::run),
         ("download", download::run),
         ("sync", small::sync),
+        ("browser", browser::run),
     ];
     if let Some(stranger) = names.iter().find(|n| all.iter().all(|(name, _)| name != n)) {
         bail!("no benchmark `{stranger}`; there are: {}", all.map(|(name, _)| name).join(", "));

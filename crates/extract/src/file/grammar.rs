@@ -3,6 +3,7 @@
 //! Owns: nothing that the reader does not know better: words come from its own tables, and a test compares every table's
 //! keys with those that the reader asks for. Draft 7, which every editor's TOML plugin understands.
 
+use super::render_grammar;
 use crate::login::STEPS_MAX;
 use crate::refused::Hint;
 use crate::spec::{
@@ -32,7 +33,7 @@ pub fn json_schema() -> Value {
                     "Fields by which a record is the same record in another run; without them its address is.",
                 ),
             ),
-            ("fetch", reference("fetch")),
+            ("fetch", render_grammar::fetch("fetch")),
             ("login", reference("login")),
             (
                 "refusals",
@@ -65,8 +66,11 @@ pub fn json_schema() -> Value {
         ("source", source()),
         ("sources", one_or_many("source", "Places to look at, in order; the first that gives a value wins.")),
     ];
-    let definitions: Map<String, Value> =
-        tables.into_iter().map(|(name, table)| (name.to_owned(), table)).collect();
+    let definitions: Map<String, Value> = tables
+        .into_iter()
+        .chain(render_grammar::tables())
+        .map(|(name, table)| (name.to_owned(), table))
+        .collect();
     if let Some(root) = root.as_object_mut() {
         root.insert("$schema".into(), json!("http://json-schema.org/draft-07/schema#"));
         root.insert("title".into(), json!("Trawl scraper file"));
@@ -76,9 +80,12 @@ pub fn json_schema() -> Value {
 }
 
 fn fetch() -> Value {
+    let [mode, browser] = render_grammar::shared();
     object(
         "How its pages want to be fetched.",
         &[
+            mode,
+            browser,
             ("host_concurrency", whole("Requests to a host at once, if lower than the server's.", 1, 1_000)),
             (
                 "host_delay_ms",
@@ -242,6 +249,8 @@ fn page() -> Value {
             ("fields", overrides("Where this kind has a field, in place of the field's own places.")),
             ("follow", one_or_many("follow", "Links into other kinds of page.")),
             ("next", reference("next")),
+            ("fetch", render_grammar::fetch("page_fetch")),
+            ("capture", render_grammar::capture()),
             (
                 "max_pages",
                 whole(
@@ -367,7 +376,7 @@ fn source() -> Value {
     )
 }
 
-fn object(description: &str, properties: &[(&str, Value)], required: &[&str]) -> Value {
+pub(super) fn object(description: &str, properties: &[(&str, Value)], required: &[&str]) -> Value {
     let properties: Map<String, Value> =
         properties.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
     let mut object = json!({
@@ -379,7 +388,7 @@ fn object(description: &str, properties: &[(&str, Value)], required: &[&str]) ->
     object
 }
 
-fn reference(name: &str) -> Value {
+pub(super) fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/definitions/{name}") })
 }
 
@@ -396,7 +405,7 @@ fn one_or_many(of: &str, description: &str) -> Value {
     json!({ "description": description, "anyOf": [reference(of), { "type": "array", "items": reference(of) }] })
 }
 
-fn text(description: &str) -> Value {
+pub(super) fn text(description: &str) -> Value {
     json!({ "type": "string", "description": description })
 }
 
@@ -404,7 +413,7 @@ fn texts(description: &str) -> Value {
     json!({ "type": "array", "items": { "type": "string" }, "description": description })
 }
 
-fn boolean(description: &str) -> Value {
+pub(super) fn boolean(description: &str) -> Value {
     json!({ "type": "boolean", "description": description })
 }
 
@@ -412,11 +421,11 @@ fn number(description: &str) -> Value {
     json!({ "type": "number", "description": description })
 }
 
-fn whole(description: &str, minimum: i64, maximum: i64) -> Value {
+pub(super) fn whole(description: &str, minimum: i64, maximum: i64) -> Value {
     json!({ "type": "integer", "description": description, "minimum": minimum, "maximum": maximum })
 }
 
-fn word<'w>(description: &str, words: impl Iterator<Item = &'w str>) -> Value {
+pub(super) fn word<'w>(description: &str, words: impl Iterator<Item = &'w str>) -> Value {
     json!({ "enum": words.collect::<Vec<_>>(), "description": description })
 }
 
@@ -432,6 +441,10 @@ mod tests {
         zzzzzzzzz = 1
         [fetch]
         zzzzzzzzz = 1
+        [fetch.browser]
+        zzzzzzzzz = 1
+        wait = [{ selector = "a", zzzzzzzzz = 1 }]
+        actions = [{ click = "a", zzzzzzzzz = 1 }]
         [login]
         zzzzzzzzz = 1
         steps = [{ get = "https://a.example/", zzzzzzzzz = 1, expect = { status = 200, zzzzzzzzz = 1 } }]
@@ -445,6 +458,7 @@ mod tests {
         [pages.page]
         record = true
         zzzzzzzzz = 1
+        fetch = { zzzzzzzzz = 1 }
         follow = [{ link = { css = "a" }, to = "page", zzzzzzzzz = 1 }]
         next = { link = { css = "a" }, zzzzzzzzz = 1 }
         [fields.a]
@@ -495,6 +509,10 @@ mod tests {
             ("next", "`next`"),
             ("field", "the field"),
             ("source", "a source"),
+            ("page_fetch", "`fetch`"),
+            ("browser", "`browser`"),
+            ("condition", "a condition"),
+            ("action", "an action"),
         ] {
             assert_eq!(of(&format!("/definitions/{table}/properties")), known(what), "{table}");
         }

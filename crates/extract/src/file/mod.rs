@@ -9,6 +9,8 @@ mod identity;
 mod page;
 mod reader;
 mod refused;
+pub(crate) mod render;
+mod render_grammar;
 mod source;
 
 use crate::login::Session;
@@ -169,9 +171,16 @@ fn reuse(table: &Table<'_>) -> model::Reuse {
 }
 
 fn fetch_needs(file: &Table<'_>) -> Fetch {
-    let Some(table) = file.get("fetch").and_then(|item| item.table("`[fetch]`", file.errors)) else {
-        return Fetch::default();
-    };
+    let Some(item) = file.get("fetch") else { return Fetch::default() };
+    // `fetch = "auto"` says the mode and nothing else.
+    if let Some(how) = render::word(item, file) {
+        return Fetch {
+            needs: model::Needs { mode: how.mode, ..model::Needs::default() },
+            ..Fetch::default()
+        };
+    }
+    let Some(table) = item.table("`[fetch]`", file.errors) else { return Fetch::default() };
+    let how = render::of_table(&table);
     let (session, exit, user_agent) = identity::fetch_keys(&table);
     let needs = model::Needs {
         host_concurrency: table.whole("host_concurrency", 1..1_001).and_then(|n| u32::try_from(n).ok()),
@@ -183,6 +192,8 @@ fn fetch_needs(file: &Table<'_>) -> Fetch {
         exit,
         archive: table.boolean("archive").unwrap_or(false),
         reuse: reuse(&table),
+        mode: how.mode,
+        rendering: how.rendering,
         ..model::Needs::default()
     };
     let mut headers: Vec<_> = user_agent.map(|value| ("user-agent".to_owned(), value)).into_iter().collect();

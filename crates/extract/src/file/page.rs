@@ -2,10 +2,12 @@
 
 use super::field::{Schema, overrides, with_overrides};
 use super::reader::{Item, Table};
+use super::render;
 use super::source::sources;
 use crate::limit;
 use crate::spec::{FollowRule, Format, Next, PageKind, Yield};
 use crate::template::Template;
+use model::FetchMode;
 
 /// Reads `[pages.<kind>]`.
 pub(super) fn pages(file: &Table<'_>, schema: &Schema) -> Vec<PageKind> {
@@ -49,6 +51,14 @@ fn page(name: &str, item: Item<'_>, file: &Table<'_>, names: &[&str], schema: &S
     let next = table.get("next").and_then(|item| next(item, &table));
     let most = i64::from(model::limit::LISTING_PAGES_MAX);
     let max_pages = table.whole("max_pages", 1..most + 1).and_then(|n| u32::try_from(n).ok());
+    let how = table.get("fetch").map(|item| render::of_page(item, &table)).unwrap_or_default();
+    let capture = table.get("capture").and_then(|item| render::capture(item, &table));
+    if table.has("capture") && format != Format::Json {
+        table.errors.at(table.at, "a page kind with `capture` reads JSON: it needs `format = \"json\"`");
+    }
+    if table.has("capture") && matches!(how.mode, Some(FetchMode::Plain | FetchMode::Auto)) {
+        table.errors.at(table.at, "a page kind with `capture` is always fetched by the browser");
+    }
     if matches!(yields, Yield::Nothing) && follow.is_empty() && !table.has("follow") {
         table.missing("record", "or `records`, or `follow`; a page must lead to something");
     }
@@ -62,6 +72,8 @@ fn page(name: &str, item: Item<'_>, file: &Table<'_>, names: &[&str], schema: &S
         follow,
         next,
         max_pages: max_pages.unwrap_or(limit::LISTING_PAGES_DEFAULT),
+        how,
+        capture,
     };
     kind.is_brief = kind.asks_for_no_element();
     Some(kind)

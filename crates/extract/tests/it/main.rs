@@ -9,6 +9,7 @@ mod folder;
 mod jsonpath;
 mod login;
 mod refusals;
+mod render;
 #[path = "../../../html/tests/saved/mod.rs"]
 mod saved;
 mod shipped;

@@ -5,6 +5,7 @@ use super::address::Proxy;
 use super::health::{Demand, Fault, Health, NoProxy, ProxyStats};
 use super::{Gate, proxy_error};
 use crate::client::{Client, Whole};
+use crate::connect::Connector;
 use crate::session::Session;
 use crate::{FetchError, FetchErrorKind};
 use model::{Exit, Method, Needs};
@@ -21,11 +22,20 @@ const NO_SESSION: &str = "none";
 /// A way to the web, with its own pool of connections.
 pub(crate) struct Route {
     pub(crate) client: Client<Whole>,
+    /// How its connections are made.
+    pub(crate) connector: Connector,
     pub(crate) gate: Option<Gate>,
 }
 
+impl Route {
+    fn new(make: &dyn Fn(Option<Gate>) -> (Client<Whole>, Connector), gate: Option<Gate>) -> Self {
+        let (client, connector) = make(gate.clone());
+        Self { client, connector, gate }
+    }
+}
+
 /// Makes the client of a way.
-type Make = Box<dyn Fn(Option<Gate>) -> Client<Whole> + Send + Sync>;
+type Make = Box<dyn Fn(Option<Gate>) -> (Client<Whole>, Connector) + Send + Sync>;
 
 /// Which proxy, country and session a client was made for.
 type Filled = (usize, Option<String>, Option<String>);
@@ -73,10 +83,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Ways {
     pub(crate) fn new(
         proxies: Vec<Proxy>,
-        make: impl Fn(Option<Gate>) -> Client<Whole> + Send + Sync + 'static,
+        make: impl Fn(Option<Gate>) -> (Client<Whole>, Connector) + Send + Sync + 'static,
     ) -> Self {
         let proxies: Vec<Arc<Proxy>> = proxies.into_iter().map(Arc::new).collect();
-        let route = |gate: Option<Gate>| Arc::new(Route { client: make(gate.clone()), gate });
+        let route = |gate: Option<Gate>| Arc::new(Route::new(&make, gate));
         let plain = |proxy: &Arc<Proxy>| {
             let needs_none = !proxy.takes_country() && !proxy.takes_session();
             needs_none.then(|| route(Some(Gate::new(Arc::clone(proxy), None, NO_SESSION))))
@@ -147,7 +157,7 @@ impl Ways {
             filled.remove(&oldest);
         }
         let gate = Gate::new(Arc::clone(proxy), key.1.as_deref(), key.2.as_deref().unwrap_or(NO_SESSION));
-        let route = Arc::new(Route { client: (self.make)(Some(gate.clone())), gate: Some(gate) });
+        let route = Arc::new(Route::new(&self.make, Some(gate)));
         filled.insert(key, (now, Arc::clone(&route)));
         route
     }

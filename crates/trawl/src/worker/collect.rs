@@ -5,18 +5,18 @@ use super::held::{Hold, Signal};
 use super::identity::fate_of;
 use super::keep::{self, Kept, Pages};
 use super::slots::Slot;
-use super::trail;
 use super::work::{COLUMNS_MAX, Collected, Ended, Taken, Work};
+use super::{trail, way};
 use crate::changes::{Baseline, ChangesError, Digest};
 use bytes::Bytes;
-use extract::{Extraction, Scraper};
+use extract::{Extraction, Scraper, Shell};
 use futures_util::FutureExt;
 use model::diff::ChangeKind;
 use model::quality::Profile;
 use model::{
-    Door, Failure, FailureCode, Fate, Input, JobId, Outcome, Page, PageKey, Record, Reuse, Segment,
-    SnapshotId, SnapshotState, Trail, Trigger, Trouble, Verdict, error_json, fits_within, host_of,
-    keep_within, limit, record_json, settle, verdict,
+    Door, Failure, FailureCode, Fate, FetchMode, Input, JobId, Outcome, Page, PageKey, Record, Request,
+    Reuse, Segment, SnapshotId, SnapshotState, Trail, Trigger, Trouble, Verdict, error_json, fits_within,
+    host_of, keep_within, limit, record_json, settle, verdict,
 };
 
 use std::panic::AssertUnwindSafe;
@@ -168,6 +168,37 @@ impl Worker {
             Err(failure) => return Fate::Never(failure).into(),
         };
         request.needs.archive |= trigger.wishes.archive || self.settings.archive_always;
+        if trigger.wishes.replay.is_some() {
+            return self.fetch_and_read(slice, input, request, false).await.0;
+        }
+        let way = self.settings.way;
+        let site = way::site(slice.scraper.name(), &input.kind, &request);
+        let mode = self.ways.first(&request, &site, way, self.clock.now());
+        request.needs.mode = Some(mode);
+        if mode != FetchMode::Auto {
+            return self.fetch_and_read(slice, input, request, false).await.0;
+        }
+        let (collected, shell) = self.fetch_and_read(slice, input.clone(), request.clone(), true).await;
+        if !way::needs_browser(shell, &collected) {
+            return collected;
+        }
+        request.needs.mode = Some(FetchMode::Browser);
+        let (collected, _) = self.fetch_and_read(slice, input, request, false).await;
+        if matches!(collected.fate, Fate::Read { .. }) {
+            self.ways.remember(site, way, self.clock.now());
+        }
+        collected
+    }
+
+    /// A page and what it came to; and, if it is to be judged, whether it looks like an empty shell.
+    async fn fetch_and_read(
+        &self,
+        slice: &Arc<Slice>,
+        input: Input,
+        request: Request,
+        judging: bool,
+    ) -> (Collected, Shell) {
+        let trigger = &slice.trigger;
         let keeps = request.needs.archive;
         let asked = PageKey::of(request.method, &request.url, request.body.as_deref());
         let fetched = match &trigger.wishes.replay {
@@ -181,7 +212,7 @@ impl Worker {
         };
         let (mut page, replayed, keep) = match fetched {
             Ok(fetched) => fetched,
-            Err(fate) => return fate.into(),
+            Err(fate) => return (fate.into(), Shell::Full),
         };
         let express = trigger.express;
         let slice = slice.clone();
@@ -189,17 +220,18 @@ impl Worker {
         let seed = (keeps && replayed.is_none()).then(|| self.clock.random());
         let work = move || {
             let kept = replayed.or_else(|| Some(Kept::fetched(&mut page, asked, seed?)));
-            Collected { kept, ..read(&slice, &input, &page) }
+            let shell = if judging { way::judge(&page) } else { Shell::Full };
+            (Collected { kept, ..read(&slice, &input, &page) }, shell)
         };
-        let collected = match self.pool.run(express, work).await {
+        let (collected, shell) = match self.pool.run(express, work).await {
             Ok(collected) => collected,
-            Err(_) => a_bug(url.as_str()),
+            Err(_) => (a_bug(url.as_str()), Shell::Full),
         };
         // A page that was of no use is not worth keeping.
         if let (Some(keep), Fate::Read { .. }) = (keep, &collected.fate) {
             self.cache.keep(keep).await;
         }
-        collected
+        (collected, shell)
     }
 
     /// What the records of a run are compared with, if only changed ones are given.

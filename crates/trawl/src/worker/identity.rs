@@ -9,7 +9,7 @@ use super::collect::Slice;
 use crate::cache::{Ask, Keep};
 use extract::Session;
 use fetch::FetchError;
-use model::{Failure, FailureCode, Fate, Input, Page, Request, host_of, is_secret_header};
+use model::{Failure, FailureCode, Fate, FetchMode, Input, Page, Request, host_of, is_secret_header};
 
 /// Times that one page may find its session over before that is taken for its own fault.
 const OUTS: u32 = 3;
@@ -26,9 +26,13 @@ impl Worker {
         let express = slice.trigger.express;
         let login = slice.scraper.login().filter(|_| slice.scraper.is_own_site(&request.url));
         let (Some(login), Some(session)) = (login, request.needs.session.clone()) else {
-            // A kept page is nobody's in particular.
+            // A kept page is nobody's in particular, and as it was sent.
             let needs = &request.needs;
-            if needs.session.is_some() || needs.country.is_some() || !needs.secret_headers.is_empty() {
+            if needs.mode == Some(FetchMode::Browser)
+                || needs.session.is_some()
+                || needs.country.is_some()
+                || !needs.secret_headers.is_empty()
+            {
                 return self.fetch(request, express).await.map(|page| (page, None));
             }
             let ask = Ask { scraper: slice.scraper.name(), reuse: slice.reuse, modified: input.modified };

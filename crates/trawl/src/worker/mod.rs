@@ -18,11 +18,13 @@ mod sign;
 mod slots;
 mod sweep;
 mod trail;
+mod way;
 mod work;
 
 pub(crate) use collect::aborted_row;
 pub use deliver::DeliverSettings;
 pub use pool::Pool;
+pub use way::WaySettings;
 
 use crate::archive::Archive;
 use crate::cache::{self, PageCache};
@@ -75,6 +77,8 @@ pub struct Settings {
     pub cache: cache::Settings,
     /// Folder for files that are sorted in.
     pub scratch: PathBuf,
+    /// Plain or by a browser, where scrapers leave it open.
+    pub way: WaySettings,
 }
 
 /// Everything a worker works with.
@@ -95,6 +99,7 @@ pub struct Worker {
     baselines: Baselines,
     leases: Leases,
     logins: login::Logins,
+    ways: way::Ways,
 }
 
 /// Which claims a loop makes.
@@ -131,6 +136,7 @@ impl Worker {
         let archive = Archive::new(store.clone(), bucket.clone(), settings.page_bytes_max);
         let cache = Arc::new(PageCache::new(bucket.clone(), clock.clone(), settings.cache));
         let baselines = Baselines::new(Changes::new(store.clone(), bucket.clone(), settings.scratch.clone()));
+        let ways = way::Ways::default();
         Arc::new(Self {
             store,
             bucket,
@@ -147,6 +153,7 @@ impl Worker {
             logins,
             cache,
             baselines,
+            ways,
         })
     }
 

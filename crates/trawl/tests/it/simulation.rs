@@ -319,6 +319,7 @@ fn settings(node: &str) -> Settings {
         page_bytes_max: 20 << 20,
         cache: trawl::cache::Settings::default(),
         scratch: std::env::temp_dir(),
+        way: trawl::worker::WaySettings::default(),
     }
 }
 
