@@ -175,12 +175,12 @@ def an_age_spares_even_the_question():
     with folder() as home, Site() as site:
         shop = Shop(site, "none")
         urls = [{"url": shop.url(f"p/{n}")} for n in range(COUNT)]
-        with Server(data=home) as server:
+        with Server({"fetch": {"robots": "ignore"}}, data=home) as server:
             go = lambda **query: server.wait(server.trigger(urls, dataset_id=DATASET, **query))
             _, requests, _ = spent(site, lambda: go(cache_max_age="1h"))
             equal(requests, COUNT, "requests of the first run")
         # Kept pages outlive the process.
-        with Server(data=home) as server:
+        with Server({"fetch": {"robots": "ignore"}}, data=home) as server:
             go = lambda **query: server.wait(server.trigger(urls, dataset_id=DATASET, **query))
             _, requests, progress = spent(site, lambda: go(cache_max_age="1h"))
             equal((requests, progress["records"]), (0, COUNT), "requests and records of the second run")
@@ -196,7 +196,7 @@ def an_age_spares_even_the_question():
         for at, path in enumerate(files):
             raw = path.read_bytes()
             path.write_bytes([raw[: len(raw) // 2], b"", raw[:60] + b"xx" + raw[62:]][at % 3])
-        with Server(data=home) as server:
+        with Server({"fetch": {"robots": "ignore"}}, data=home) as server:
             go = lambda **query: server.wait(server.trigger(urls, dataset_id=DATASET, **query))
             _, requests, progress = spent(site, lambda: go(cache_max_age="1h"))
             equal((requests, progress["records"], progress["errors"]), (COUNT, COUNT, 0), "after damage")

@@ -300,7 +300,7 @@ def a_country_chooses_its_proxy():
         write(home, "direct", ECHO.format(fetch='proxy = "none"').replace("gd_echo", "gd_direct"))
         write(home, "homes", ECHO.format(fetch='proxy = "homes"\nsession = "job"').replace("gd_echo", "gd_homes"))
         pool = [f"http://me:se-cret@{us.address}#country=us", f"http://me-{{session}}:se-cret@{de.address}#country=de,label=homes"]
-        with Server({"log": "debug", "fetch": {"allow_networks": LOOPBACK, "proxy": pool}}, scrapers=home) as server:
+        with Server({"log": "debug", "fetch": {"allow_networks": LOOPBACK, "robots": "ignore", "proxy": pool}}, scrapers=home) as server:
             inputs = [{"url": f"{echo.base}/{code}/{n}", "country": code} for n in range(5) for code in ("us", "DE", "fr", "")]
             _, rows = collect(server, "gd_echo", inputs)
             exits = {}
@@ -337,7 +337,7 @@ def a_flapping_pool_loses_nothing():
         gone.server.server_close()
         with Proxy("drops", lambda n: n % 3 != 2) as drops, Proxy("refuses", lambda n: n % 4 != 1 or n > 40, "407") as refuses:
             pool = [f"http://{proxy.address}" for proxy in (gone, drops, refuses)]
-            with Server({"fetch": {"allow_networks": LOOPBACK, "proxy": pool}}, scrapers=home) as server:
+            with Server({"fetch": {"allow_networks": LOOPBACK, "robots": "ignore", "proxy": pool}}, scrapers=home) as server:
                 _, rows = collect(server, "gd_echo", [{"url": f"{echo.base}/{n}"} for n in range(150)], secs=90)
                 wanted = sorted(f"/{n}" for n in range(150))
                 equal(sorted(row.get("target") or row["error"] for row in rows), wanted, "pages through a flapping pool")
@@ -352,7 +352,7 @@ def an_outage_of_every_proxy_costs_no_input():
         write(home, "echo", ECHO.format(fetch=""))
         works = threading.Event()
         with Proxy("only", lambda n: works.is_set(), "407") as only:
-            with Server({"fetch": {"allow_networks": LOOPBACK, "proxy": [f"http://{only.address}"]}}, scrapers=home) as server:
+            with Server({"fetch": {"allow_networks": LOOPBACK, "robots": "ignore", "proxy": [f"http://{only.address}"]}}, scrapers=home) as server:
                 snapshot = server.trigger([{"url": f"{echo.base}/{n}"} for n in range(20)], dataset_id="gd_echo", include_errors="true")
                 # More often than an input has attempts.
                 wait_for("the proxy to have failed three times", lambda: server.get("/proxies").json()[0]["failures"] >= 3)

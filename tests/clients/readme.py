@@ -72,7 +72,15 @@ def every_example_works_as_printed():
 def the_example_scraper_works():
     """The README's scraper file, loaded from a folder, collects and discovers."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S)
+    example, *parts = re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S)
+    # The other examples are parts of a file: with the rest of the first one they are whole.
+    for part in parts:
+        keys, tables = re.match(r"(.*?)(^\[.*)", part, re.M | re.S).groups()
+        with folder() as home:
+            (home / "scraper.toml").write_text(keys + example + tables, encoding="utf-8")
+            checked = subprocess.run([binary("TRAWL_BIN", "trawl"), "check", home], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                     timeout=60)
+            equal(checked.returncode, 0, f"trawl check of a part:\n{part}\n{checked.stdout}{checked.stderr}")
     with folder() as home:
         (home / "books").mkdir()
         (home / "books" / "scraper.toml").write_text(example, encoding="utf-8")

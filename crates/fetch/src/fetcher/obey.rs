@@ -105,8 +105,20 @@ impl Inner {
         request.headers.push(("accept-encoding".into(), "identity".into()));
         let mut hop = Hop::first(request, &self.user_agent)?;
         let mut time_left = Duration::from_millis(self.settings.robots_timeout_ms);
-        for _ in 0..=REDIRECTS {
-            self.vet(&hop.url, route.gate.is_some())?;
+        for redirects in 0..=REDIRECTS {
+            // What a file leads to is its own trouble, not the page's.
+            let elsewhere = |error: FetchError| match (redirects, error.kind) {
+                (1.., FetchErrorKind::Refused) => FetchError::new(
+                    error.kind,
+                    format!(
+                        "robots.txt of `{}` redirects to where nothing may be fetched: {}",
+                        url.host_str().unwrap_or_default(),
+                        error.message
+                    ),
+                ),
+                _ => error,
+            };
+            self.vet(&hop.url, route.gate.is_some()).map_err(elsewhere)?;
             let want = Want { express: true, ..Want::default() };
             let turn = self.turn(&lane(&hop.url), want).await?;
             self.counters.robots();
@@ -122,7 +134,7 @@ impl Inner {
                 turn.hold(Duration::from_millis((*ms).min(self.settings.retry_after_max_ms)));
             }
             turn.end(report);
-            let answer = result?;
+            let answer = result.map_err(elsewhere)?;
             match (answer.status, answer.target) {
                 (status, Some(target)) => {
                     let status = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::FOUND);

@@ -3,7 +3,7 @@
 //! Owns: record identity (`digest`), sorting by it (`sort`), reading a run's records (`read`), the comparison as a stream
 //! of rows and as counts, and the table that a worker asks record by record (`baseline`).
 //! Must not know: HTTP, how records are extracted.
-//! Invariant: memory and threads are bounded whatever the size of the runs; [`AT_ONCE`] comparisons run at a time.
+//! Invariant: memory and threads are bounded whatever the size of the runs; `AT_ONCE` comparisons run at a time.
 
 mod baseline;
 mod digest;

@@ -52,7 +52,7 @@ async fn refusals_have_the_documented_status_and_text() {
         ("&stream_max_lines=10", A, 400, "\"stream_max_lines\" requires \"endpoint\" or \"deliver\""),
         ("&notify=true", A, 400, "\"notify\" requires \"endpoint\" if it is true"),
         ("&deadline=2001-01-01", A, 400, "\"deadline\" must be in the future"),
-        ("&download_fields=html", A, 400, "\"download_fields\" is not available on this server yet"),
+        ("&download_fields=html", A, 400, "\"download_fields\" requires \"endpoint\" or \"deliver\""),
     ];
     for (query, body, status, text) in cases {
         assert_eq!(server.trigger(query, body).await.refusal(), (status, text.to_owned()), "{query} {body}");
