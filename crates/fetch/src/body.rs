@@ -70,8 +70,10 @@ pub(crate) async fn collect(body: &mut Incoming, host: &str, bounds: &Bounds) ->
             None if rest.is_empty() => first = Some(bytes),
             None => rest.extend_from_slice(&bytes),
             Some(start) => {
-                // Cast: bounded by the line above it.
-                let room = announced.max(2 * size).min(FIRST_BUFFER_MAX) as usize;
+                // Room follows what has come, not what was promised: a thousand slow pages would hold a thousand
+                // promises. Cast: bounded.
+                let promised = if announced > 0 { announced } else { 2 * size };
+                let room = promised.clamp(size, 2 * size).min(FIRST_BUFFER_MAX) as usize;
                 rest.reserve(room.max(start.len() + bytes.len()));
                 rest.extend_from_slice(&start);
                 rest.extend_from_slice(&bytes);
