@@ -252,6 +252,26 @@ pub struct Token {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// A small setting that people make over the API: a schedule, a destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Unique within its kind.
+    pub name: String,
+    /// 1 for a new one.
+    pub version: u64,
+    /// The caller's own.
+    pub text: String,
+}
+
+/// What [`Store::put_document`] may replace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// Whatever is there.
+    Anyway,
+    /// Only this version; 0 means that no such document is there.
+    Over(u64),
+}
+
 /// What changed; subscribers re-read what they care for. A lagging subscriber re-reads everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -432,6 +452,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// What was kept of hosts, the latest first, at most `limit`.
     async fn hosts(&self, limit: usize) -> Result<Vec<(String, String)>>;
+
+    // --- Documents -------------------------------------------------------------------------------------------
+
+    /// Puts a document (no text: removes it), if it is still what the caller takes it for; says whether it was.
+    /// Its version grows by one with each put.
+    async fn put_document(&self, kind: &str, name: &str, text: Option<String>, over: Put) -> Result<bool>;
+
+    /// Documents of a kind whose names sort after `after`, in the order of their names (by bytes), at most `limit`.
+    async fn documents(&self, kind: &str, after: &str, limit: usize) -> Result<Vec<Document>>;
 
     // --- News ------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ mod archive;
 mod claim;
 mod create;
 mod delivery;
+mod document;
 mod finish;
 mod host;
 mod lane;
@@ -25,9 +26,9 @@ mod token;
 mod writer;
 
 use crate::{
-    Aborted, Change, Claim, Claimed, Commit, Committed, DeliveryLease, Finished, Gauges, Held, Idempotency,
-    Judged, KeptPart, Lease, NewSnapshot, Registered, Remembered, Result, SnapshotFilter, Store, StoreError,
-    Token,
+    Aborted, Change, Claim, Claimed, Commit, Committed, DeliveryLease, Document, Finished, Gauges, Held,
+    Idempotency, Judged, KeptPart, Lease, NewSnapshot, Put, Registered, Remembered, Result, SnapshotFilter,
+    Store, StoreError, Token,
 };
 use async_trait::async_trait;
 use model::{
@@ -359,6 +360,16 @@ impl Store for SqliteStore {
     ) -> Result<()> {
         // What a power failure takes is learnt again.
         self.prepare(move |tx| host::save(tx, &hosts, now, before)).await
+    }
+
+    async fn put_document(&self, kind: &str, name: &str, text: Option<String>, over: Put) -> Result<bool> {
+        let (kind, name) = (kind.to_owned(), name.to_owned());
+        self.write(move |tx| document::put(tx, &kind, &name, text.as_deref(), over)).await
+    }
+
+    async fn documents(&self, kind: &str, after: &str, limit: usize) -> Result<Vec<Document>> {
+        let (kind, after) = (kind.to_owned(), after.to_owned());
+        self.read(move |conn| document::list(conn, &kind, &after, limit)).await
     }
 
     async fn hosts(&self, limit: usize) -> Result<Vec<(String, String)>> {

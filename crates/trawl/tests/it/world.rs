@@ -184,6 +184,8 @@ hand_through! {
     faulty finish_delivery(lease: &DeliveryLease, outcome: DeliveryOutcome, now: Timestamp) -> ();
     ---
     plain save_hosts(hosts: Vec<(String, Option<String>)>, now: Timestamp, before: Timestamp) -> ();
+    plain put_document(kind: &str, name: &str, text: Option<String>, over: store::Put) -> bool;
+    plain documents(kind: &str, after: &str, limit: usize) -> Vec<store::Document>;
     plain hosts(limit: usize) -> Vec<(String, String)>;
     plain begin(new: NewSnapshot) -> ();
     plain add(id: &SnapshotId, slices: Vec<Vec<Input>>, now: Timestamp) -> ();
