@@ -37,6 +37,15 @@ pub(super) fn all(conn: &Connection, limit: usize) -> Result<Vec<(String, String
     conn.all(sql, [len(limit)], |r| Ok((r.get(0)?, r.get(1)?)))
 }
 
+pub(super) fn named(conn: &Connection, names: &[String]) -> Result<Vec<(String, String)>> {
+    let mut known = Vec::new();
+    for name in names {
+        let sql = "SELECT state FROM host WHERE name = ?1";
+        known.extend(conn.one(sql, [name], |r| r.get(0))?.map(|state| (name.clone(), state)));
+    }
+    Ok(known)
+}
+
 #[cfg(test)]
 mod tests {
     use crate::{SqliteStore, Store};
@@ -54,6 +63,8 @@ mod tests {
         assert_eq!(names(store.hosts(2).await.unwrap()), ["b2", "c1"]);
         store.save_hosts(vec![row("c", None)], at(4_000), at(0)).await.unwrap();
         assert_eq!(names(store.hosts(9).await.unwrap()), ["b2", "a1"]);
+        let asked = ["b", "none", "a"].map(str::to_owned);
+        assert_eq!(names(store.hosts_named(&asked).await.unwrap()), ["b2", "a1"]);
         store.save_hosts(vec![row("d", Some("1"))], at(5_000), at(2_000)).await.unwrap();
         assert_eq!(names(store.hosts(9).await.unwrap()), ["d1", "b2"]);
     }
