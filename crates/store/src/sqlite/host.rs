@@ -36,3 +36,12 @@ pub(super) fn all(conn: &Connection, limit: usize) -> Result<Vec<(String, String
     let sql = "SELECT name, state FROM host INDEXED BY host_at ORDER BY at DESC LIMIT ?1";
     conn.all(sql, [len(limit)], |r| Ok((r.get(0)?, r.get(1)?)))
 }
+
+pub(super) fn named(conn: &Connection, names: &[String]) -> Result<Vec<(String, String)>> {
+    let mut known = Vec::new();
+    for name in names {
+        let sql = "SELECT state FROM host WHERE name = ?1";
+        known.extend(conn.one(sql, [name], |r| r.get(0))?.map(|state| (name.clone(), state)));
+    }
+    Ok(known)
+}
