@@ -155,10 +155,18 @@ impl<'a> Play<'a> {
         self.out.iter().any(same)
     }
 
+    /// No other node works for that host.
+    fn may_ask(&self, node: u8, host: &str) -> bool {
+        self.out.iter().all(|out| out.node == node || out.lease.job.inputs[0].host != host)
+    }
+
     async fn claim(&mut self, node: u8, jobs: usize, express_only: bool) {
         let until = self.now.plus_ms(LEASE_MS);
         let claim = Claim { jobs, express_only, node: name(node), now: self.now, lease_until: until };
         let claimed = self.world.node(node.into()).claim(claim).await.unwrap();
+        // What has ended is taken back first, so that no host waits for a node that is gone.
+        let now = self.now;
+        self.lose(|out| out.until <= now);
         assert!(claimed.leases.len() <= jobs);
         assert!(claimed.next_due.is_none_or(|due| due > self.now));
         let got = claimed.leases.len();
@@ -166,7 +174,7 @@ impl<'a> Play<'a> {
             self.take(lease, node, until, express_only);
         }
         if got < jobs {
-            self.nothing_is_left(express_only);
+            self.nothing_is_left(node, express_only);
         }
     }
 
@@ -179,6 +187,7 @@ impl<'a> Play<'a> {
         assert!(run.trigger.express || !express_only);
         assert_eq!(*lease.trigger, run.trigger);
         assert!(self.in_lane(run, &first.host) < limit::LANE_LEASES as usize, "the lane is full");
+        assert!(self.may_ask(node, &first.host), "{} is another node's", first.host);
         assert_eq!(lease.records_left, run.total_left());
         if run.trigger.limit_per_input.is_some() {
             assert!(!self.root_is_out(run, first.root), "its root is out");
@@ -197,7 +206,7 @@ impl<'a> Play<'a> {
     }
 
     /// A claim got less than it asked for: nothing that may be claimed is left.
-    fn nothing_is_left(&self, express_only: bool) {
+    fn nothing_is_left(&self, node: u8, express_only: bool) {
         for run in self.runs.iter().filter(|run| run.is_open() && (run.trigger.express || !express_only)) {
             for line in run.lines.values() {
                 let At::Waiting(due) = line.at else { continue };
@@ -211,7 +220,9 @@ impl<'a> Play<'a> {
                         run.lines.values().filter(|l| l.input.root == root).map(|l| l.input.host.as_str()),
                     );
                 }
-                free &= lanes.iter().all(|host| self.in_lane(run, host) < limit::LANE_LEASES as usize);
+                free &= lanes.iter().all(|host| {
+                    self.in_lane(run, host) < limit::LANE_LEASES as usize && self.may_ask(node, host)
+                });
                 assert!(!free, "{:?} of {} could have been claimed", line, run.id);
             }
         }
