@@ -2,7 +2,7 @@
 
 use crate::report::{Report, Verdict};
 use crate::shell::{cargo, run};
-use crate::{clients, tidy};
+use crate::{clients, tidy, tools};
 use anyhow::{Result, bail};
 use std::time::Instant;
 
@@ -190,6 +190,7 @@ fn doc() -> Result<Verdict> {
 }
 
 fn unit() -> Result<Verdict> {
+    tools::postgresql()?;
     run(cargo().args(["test", "--workspace", "--locked"]))?;
     Ok(Verdict::Passed)
 }

@@ -111,6 +111,20 @@ pub(crate) fn chromium() -> Result<()> {
     if is_there() { Ok(()) } else { bail!("a Chromium was installed but does not run") }
 }
 
+/// Makes sure that there are the programs of a PostgreSQL server, for servers of the tests' own.
+pub(crate) fn postgresql() -> Result<()> {
+    let is_there = || {
+        let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        versions.into_iter().any(|version| version.path().join("bin/postgres").exists())
+    };
+    let elsewhere = std::env::var_os("TRAWL_TEST_POSTGRES").is_some_and(|url| !url.is_empty());
+    if elsewhere || is_there() {
+        return Ok(());
+    }
+    install(&["postgresql"])?;
+    if is_there() { Ok(()) } else { bail!("PostgreSQL was installed but is not in /usr/lib/postgresql") }
+}
+
 fn node_version() -> Option<u32> {
     let text = ask(Command::new("node").arg("--version"))?;
     text.trim_start_matches('v').split('.').next()?.parse().ok()
