@@ -5,6 +5,7 @@ use super::body::Source;
 use super::error::{ApiError, Result};
 use super::query::{Kind, Param, Query, optional};
 use super::{Shared, destination, options, snapshot};
+use crate::rows::{Range, Rows};
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::header::CONTENT_ENCODING;
@@ -59,6 +60,10 @@ pub(super) async fn deliver(
     promise.notify = query.text("notify").map(str::to_owned);
     if !snapshot::is_given(&run, &query) {
         return Err(ApiError::bad(snapshot::why_not(&run)));
+    }
+    let shape = Rows::shape(&run, None, promise.format, false);
+    if let Some(why) = Rows::refusal(&run, &shape, Range::part(0, promise.batch_size.unwrap_or(u64::MAX))) {
+        return Err(ApiError::bad(why));
     }
     let delivery = options::delivery(
         Cargo::Rows(promise),

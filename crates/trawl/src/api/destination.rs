@@ -9,8 +9,6 @@ use serde_json::{Map, Value};
 /// Documented destinations.
 pub(super) const TYPES: &[&str] =
     &["webhook", "s3", "gcs", "gcp_pubsub", "azure", "sftp", "snowflake", "ali_oss", "email", "build"];
-/// Documented extensions of files.
-const EXTENSIONS: &[&str] = &["json", "csv", "xlsx", "ndjson", "parquet", "jsonl"];
 /// Characters of a file name's template.
 const TEMPLATE_CHARS: usize = 500;
 
@@ -86,11 +84,11 @@ fn filename(deliver: &Map<String, Value>) -> Result<(Option<String>, Format)> {
         Some(extension) => {
             let extension = extension.as_str().unwrap_or_default();
             Format::parse(extension).ok_or_else(|| {
-                ApiError::option(if EXTENSIONS.contains(&extension) {
-                    format!("\"deliver.filename.extension\": {extension} is not available on this server yet")
-                } else {
-                    format!("\"deliver.filename.extension\" must be one of [{}]", EXTENSIONS.join(", "))
-                })
+                let known: Vec<&str> = Format::ALL.iter().map(|f| f.as_str()).collect();
+                ApiError::option(format!(
+                    "\"deliver.filename.extension\" must be one of [{}]",
+                    known.join(", ")
+                ))
             })?
         }
     };
@@ -131,8 +129,8 @@ mod tests {
             fault(json!({ "type": "webhook", "endpoint": "file:///etc" }))
                 .starts_with("\"deliver.endpoint\"")
         );
-        let parquet =
-            json!({ "type": "webhook", "endpoint": "http://a/", "filename": { "extension": "parquet" } });
-        assert!(fault(parquet).contains("parquet is not available"));
+        let extension =
+            json!({ "type": "webhook", "endpoint": "http://a/", "filename": { "extension": "doc" } });
+        assert!(fault(extension).contains("must be one of [json, ndjson, jsonl, csv, parquet, xlsx]"));
     }
 }
