@@ -21,6 +21,7 @@ mod script;
 mod seen;
 mod settings;
 mod tab;
+mod trust;
 
 pub use pool::BrowserStats;
 pub use settings::BrowserSettings;
@@ -64,6 +65,11 @@ impl BrowserFetcher {
     /// A sentence that says what is missing, if no browser could be started.
     pub fn missing(&self) -> Option<String> {
         self.0.pool.settings().program().err()
+    }
+
+    /// A sentence that says what is missing to trust the authorities of `extra_ca`, if they cannot be trusted.
+    pub fn distrusts(&self) -> Option<String> {
+        self.0.pool.settings().extra_ca.as_ref().and_then(|_| trust::missing())
     }
 
     /// The counters as they stand.

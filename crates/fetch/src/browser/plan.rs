@@ -41,6 +41,7 @@ impl Plan {
         let rendering = request.needs.rendering.as_deref();
         // Nothing of a login is kept.
         let rendering_kept = rendering.filter(|_| !request.needs.private);
+        let screenshot = rendering_kept.is_some_and(|r| r.screenshot);
         let mut cookies = visit.cookies();
         for pair in taken(&mut lines, &COOKIE).iter().flat_map(|line| line.split(';')) {
             if let Some(own) = Cookie::given(pair, &url) {
@@ -57,9 +58,13 @@ impl Plan {
             referrer: last(REFERER),
             headers: lines.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
             cookies,
-            block: rendering.and_then(|r| r.block.clone()).unwrap_or_else(|| settings.block.clone()),
+            block: rendering.and_then(|r| r.block.clone()).unwrap_or_else(|| match screenshot {
+                // A picture shows what a visitor sees.
+                true => Vec::new(),
+                false => settings.block.clone(),
+            }),
             capture: rendering_kept.and_then(|r| r.capture.clone()),
-            screenshot: rendering_kept.is_some_and(|r| r.screenshot),
+            screenshot,
             bytes_max: http.page_bytes_max(),
             url,
         })
