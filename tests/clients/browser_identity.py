@@ -325,14 +325,14 @@ class Proxy:
 
 def proxies_are_the_way_of_rendered_pages_too():
     doors = dict(line.split(" on ") for line in SITE.program.lines if " on https://" in line)
-    with folder() as home, Proxy() as us, Proxy() as de, Proxy(dead=True) as dead, Proxy(password="other") as wrong:
+    with folder() as home, Proxy() as us, Proxy() as de, Proxy() as good, Proxy(dead=True) as dead, Proxy(password="other") as wrong:
         visits(home, "visits")
         visits(home, "homes", 'proxy = "homes"\nsession = "job"')
-        visits(home, "broken", 'proxy = "broken"')
+        visits(home, "pair", 'proxy = "pair"')
         visits(home, "wrong", 'proxy = "wrong"')
         write(home, "title", TITLE)
         pool = [f"http://me:se-cret@{us.address}#country=us", f"http://me:se-cret@{de.address}#country=de,label=homes",
-                f"http://me:se-cret@{dead.address}#label=broken", f"http://me:se-cret@{wrong.address}#label=wrong"]
+                f"http://me:se-cret@{dead.address}#label=pair", f"http://me:se-cret@{good.address}#label=pair", f"http://me:se-cret@{wrong.address}#label=wrong"]
         fetch = {"allow_networks": LOOPBACK, "robots": "ignore", "proxy": pool, "extra_ca": str(AUTHORITY)}
         with Server({"log": "debug", "fetch": fetch}, scrapers=home) as server:
             page = SITE.url("/app/visits")
@@ -349,11 +349,14 @@ def proxies_are_the_way_of_rendered_pages_too():
             equal(us.plain, before, "requests through another proxy than the label's")
             rows = collect(server, "gd_title", [{"url": doors["good"] + "/p/1"}])
             equal([bool(row.get("title")) for row in rows], [True], f"a page over TLS: {short(rows)}")
-            expect(us.tunnels + de.tunnels >= 1, "no tunnel")
-            for name in ("broken", "wrong"):
-                rows = collect(server, f"gd_{name}", [{"url": page}], deadline="20s")
-                equal([row.get("error_code") for row in rows], ["proxy_error"], f"{name}: {short(rows)}")
+            expect(us.tunnels + de.tunnels + good.tunnels >= 1, "no tunnel")
+            rows = collect(server, "gd_pair", [{"url": page + f"?p={n}"} for n in range(4)])
+            equal([row.get("error_code") for row in rows], [None] * 4, f"pages although one proxy breaks off: {short(rows)}")
+            expect(dead.refused >= 1, "the broken one was never tried")
+            rows = collect(server, "gd_wrong", [{"url": page}], deadline="3s")
+            expect(rows[0].get("error_code") in ("proxy_error", "aborted_page"), f"a proxy that refuses us: {short(rows)}")
             shown = server.get("/proxies").json()
+            expect("(407)" in json.dumps(shown), f"the refusal is told: {shown}")
             expect("se-cret" not in json.dumps(shown), "a password is shown")
             server.program.stop()
             expect("se-cret" not in "\n".join(server.program.lines), "a password is in the log")
