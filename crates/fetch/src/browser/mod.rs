@@ -29,7 +29,6 @@ pub use settings::BrowserSettings;
 use crate::clock::now;
 use crate::fetcher::{Answered, HttpFetcher, Visit};
 use crate::pace::Turn;
-use crate::proxy::proxy_error;
 use crate::{FetchError, FetchErrorKind, Fetcher};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -175,16 +174,6 @@ impl Inner {
                 }
                 visit.take_back(&plan.cookies, kept);
             }
-        }
-        if let Some(main) = &main
-            && main.status == 407
-            && visit.is_read_by_proxy()
-            && plan.url.scheme() == "http"
-        {
-            return Attempt {
-                result: Err(proxy_error("the proxy refuses our credentials (407)")),
-                answered: false,
-            };
         }
         report(&tab, visit, main.as_ref(), result.as_ref().err());
         Attempt { result, answered: main.is_some() }

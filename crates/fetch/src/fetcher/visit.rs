@@ -7,7 +7,7 @@ use crate::clock::now;
 use crate::connect::Connector;
 use crate::cookie::Cookie;
 use crate::pace::{Report, Turn};
-use crate::proxy::{Gate, Way, Wish};
+use crate::proxy::{Way, Wish};
 use crate::session::Session;
 use crate::{FetchError, FetchErrorKind, retry_after};
 use model::{Method, Needs};
@@ -59,11 +59,6 @@ impl Visit {
     /// How its connections are made.
     pub(crate) fn connector(&self) -> &Connector {
         &self.way.route.connector
-    }
-
-    /// Whether answers may be the proxy's own.
-    pub(crate) fn is_read_by_proxy(&self) -> bool {
-        self.way.route.gate.as_ref().is_some_and(Gate::reads_http)
     }
 
     /// Whether its cookies outlive it.
