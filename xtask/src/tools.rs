@@ -96,8 +96,12 @@ pub(crate) fn openssl_and_curl() -> Result<()> {
     if missing.is_empty() { Ok(()) } else { install(&missing) }
 }
 
-/// Makes sure that there is a Chromium.
+/// Makes sure that there is a Chromium, and what gives it further authorities.
 pub(crate) fn chromium() -> Result<()> {
+    // It has no option that only tells its version.
+    if ask(Command::new("sh").args(["-c", "command -v certutil"])).is_none() {
+        install(&["libnss3-tools"])?;
+    }
     let is_there = || {
         ["chromium-headless-shell", "chromium", "google-chrome"]
             .iter()
