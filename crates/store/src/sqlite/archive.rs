@@ -83,8 +83,14 @@ mod tests {
         let commit =
             Commit { id: id.clone(), trigger: trigger(), deliveries: Vec::new(), idempotency: None, now };
         store.commit(commit).await.unwrap();
-        let claim =
-            Claim { jobs: 1, express_only: false, node: "n".into(), now, lease_until: now.plus_ms(1_000) };
+        let claim = Claim {
+            jobs: 1,
+            express_only: false,
+            node: "n".into(),
+            now,
+            lease_until: now.plus_ms(1_000),
+            pass_over: Vec::new(),
+        };
         let lease = store.claim(claim).await.unwrap().leases.remove(0);
         let asked = PageKey([7; 16]);
         let part = ArchivePart {

@@ -12,26 +12,28 @@ use super::run::{asked, read_id};
 use super::sql::{Sql, damaged, int, uint};
 use super::stop;
 use super::writer::Tx;
-use crate::{Change, Claim, Claimed, Lease, Result, StoreError};
+use crate::{Change, Claim, Claimed, LANE_REST_MS, Lease, Result, StoreError};
 use model::{Job, JobId, SnapshotId, Timestamp, Trigger};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// Jobs handed out by one call at most: bounds the transaction.
+/// Jobs handed out by one call at most, and lanes passed over: bounds the transaction.
 const CLAIM_JOBS: usize = 1_024;
+const PASSED_OVER: usize = 256;
 
 const NEXT_RUN: &str = "SELECT k, turn FROM snapshot INDEXED BY snapshot_turn
      WHERE ready_at IS NOT NULL AND ready_at <= ?1 ORDER BY turn, ready_at LIMIT 1";
 const NEXT_EXPRESS_RUN: &str = "SELECT k, turn FROM snapshot INDEXED BY snapshot_turn_express
      WHERE ready_at IS NOT NULL AND express = 1 AND ready_at <= ?1 ORDER BY turn, ready_at LIMIT 1";
-const NEXT_LANE: &str = "SELECT k FROM lane INDEXED BY lane_ready
+const NEXT_LANE: &str = "SELECT k, host FROM lane INDEXED BY lane_ready
      WHERE snapshot = ?1 AND ready_at IS NOT NULL AND leased < 2 AND ready_at <= ?2 ORDER BY ready_at LIMIT 1";
 const NEXT_JOB: &str = "SELECT id, n, epoch FROM job INDEXED BY job_waiting
      WHERE lane = ?1 AND state = 1 ORDER BY due, id LIMIT 1";
 const LEASE_JOB: &str =
     "UPDATE job SET state = 2, epoch = epoch + 1, lease_until = ?2, node = ?3 WHERE id = ?1";
 const SERVE_LANE: &str = "UPDATE lane SET leased = leased + 1, served_at = ?2 WHERE k = ?1";
+const REST_LANE: &str = "UPDATE lane SET served_at = ?2 WHERE k = ?1";
 const SERVE_RUN: &str = "UPDATE snapshot SET waiting = waiting - ?2, leased = leased + ?2,
          turn = max(turn, (SELECT v FROM turn WHERE only = 0)) + ?2
      WHERE k = ?1 RETURNING records, leased, limit_total";
@@ -50,12 +52,18 @@ struct Asked {
 pub(super) fn claim(tx: &mut Tx<'_>, claim: &Claim) -> Result<Claimed> {
     let mut runs: HashMap<i64, Asked> = HashMap::new();
     let mut leases = Vec::new();
+    let mut passed_over = 0;
     while leases.len() < claim.jobs.min(CLAIM_JOBS) {
+        if passed_over == PASSED_OVER {
+            // There may be more that is due, but not in this transaction.
+            return Ok(Claimed { leases, next_due: Some(claim.now) });
+        }
         let sql = if claim.express_only { NEXT_EXPRESS_RUN } else { NEXT_RUN };
         let next = tx.conn.one(sql, [claim.now.ms()], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?)))?;
         let Some((run, turn)) = next else { break };
         match claim_from(tx, claim, run, turn, &mut runs) {
-            Ok(lease) => leases.push(lease),
+            Ok(Some(lease)) => leases.push(lease),
+            Ok(None) => passed_over += 1,
             // The rest of the store is fine: only this run ends, and says why, instead of stopping every worker.
             Err(StoreError::Damaged(why)) => {
                 tracing::error!(error = %why, "a job cannot be read; its run ends");
@@ -81,17 +89,24 @@ fn next_due(tx: &Tx<'_>, claim: &Claim) -> Result<Option<Timestamp>> {
     Ok(first.map(Timestamp::from_ms).filter(|due| *due > claim.now))
 }
 
-/// The next job of that run. The caller has seen that one is ready.
+/// The next job of that run; `None` if its lane rests instead. The caller has seen that one is ready.
 fn claim_from(
     tx: &mut Tx<'_>,
     claim: &Claim,
     run: i64,
     turn: i64,
     runs: &mut HashMap<i64, Asked>,
-) -> Result<Lease> {
+) -> Result<Option<Lease>> {
     let missing = || damaged("a run says that it is ready but has no job");
     let now = claim.now.ms();
-    let lane: i64 = tx.conn.one(NEXT_LANE, (run, now), |r| r.get(0))?.ok_or_else(missing)?;
+    let next = tx.conn.one(NEXT_LANE, (run, now), |r| Ok((r.get::<_, i64>(0)?, r.get::<_, String>(1)?)))?;
+    let (lane, host) = next.ok_or_else(missing)?;
+    if claim.pass_over.contains(&host) {
+        tx.conn.exec(REST_LANE, (lane, claim.now.plus_ms(LANE_REST_MS).ms()))?;
+        lane::refresh(tx.conn, lane)?;
+        tx.conn.exec(SET_RUN_READY, (run, lane::next_ready(tx.conn, run)?))?;
+        return Ok(None);
+    }
     let (job, n, epoch) = tx
         .conn
         .one(NEXT_JOB, [lane], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?, r.get::<_, i64>(2)?)))?
@@ -129,14 +144,14 @@ fn claim_from(
             root_left.insert(root, most.saturating_sub(lane::root_records(tx.conn, run, root)?));
         }
     }
-    Ok(Lease {
+    Ok(Some(Lease {
         job: Job { id: JobId(job), snapshot: asked.id.clone(), inputs },
         epoch: uint(epoch) + 1,
         trigger: Arc::clone(&asked.trigger),
         created_at: asked.created_at,
         records_left: limit_total.map(|most| most.saturating_sub(records)),
         root_left,
-    })
+    }))
 }
 
 /// Moves the end of leases; what became of each.

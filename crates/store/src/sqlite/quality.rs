@@ -234,8 +234,14 @@ mod tests {
         store.add(&id, slices, now).await.unwrap();
         let deliveries = vec![promise(&id, n)];
         store.commit(Commit { id: id.clone(), trigger, deliveries, idempotency: None, now }).await.unwrap();
-        let claim =
-            Claim { jobs: 8, express_only: false, node: "n".into(), now, lease_until: now.plus_ms(1_000) };
+        let claim = Claim {
+            jobs: 8,
+            express_only: false,
+            node: "n".into(),
+            now,
+            lease_until: now.plus_ms(1_000),
+            pass_over: Vec::new(),
+        };
         for lease in store.claim(claim).await.unwrap().leases {
             let mut profile = Profile::default();
             let mut outcome = Outcome { settled: 10, ..Outcome::default() };
