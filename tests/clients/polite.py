@@ -4,6 +4,7 @@ that are dead or slow, and all of that over a restart.
 import pathlib
 import sys
 import tempfile
+import time
 
 from harness import Server, Site, Wrong, equal, expect, run, wait_for
 
@@ -167,9 +168,29 @@ def slow_hosts_leave_room_for_the_others():
         equal(server.wait(first, secs=90)["errors"], 0, "errors of the slow hosts")
 
 
+def many_jobs_on_one_slow_host_hold_up_nobody():
+    """Far more jobs than there are places wait for one slow host: a healthy job passes them all, and they all end."""
+    settings = {"worker": {"jobs": 3}, "fetch": {"names": names("quick.test", "slow.test"), "host_concurrency": 2}}
+    with Site() as site, Server(settings) as server:
+        slow = [server.trigger([{"url": at(site, "slow.test", f"/bad/slow/1500/{n}")}], dataset_id="web_page") for n in range(26)]
+        wait_for("the first slow pages", lambda: sum(server.progress(one)["records"] for one in slow) >= 2, 30)
+        quick = [{"url": at(site, "quick.test", f"/p/{n}")} for n in range(100)]
+        begun = time.monotonic()
+        second = server.trigger(quick, dataset_id="web_page", include_errors="true")
+        equal(server.wait(second, secs=60)["errors"], 0, "errors of the quick host")
+        took = time.monotonic() - begun
+        left = sum(server.progress(one)["status"] == "running" for one in slow)
+        print(f"        the quick job took {took:.1f} s beside {left} slow ones")
+        expect(took < 6 and left >= 12, f"the quick job took {took:.1f} s, and {left} slow ones are left")
+        for one in slow:
+            equal(server.wait(one, secs=90)["records"], 1, "records of a job on the slow host")
+        seen = site.get("/stats").json()["hosts"][f"slow.test:{port(site)}"]
+        expect(seen["max_concurrent"] <= 2, f"requests at once to the slow host: {seen}")
+
+
 if __name__ == "__main__":
     sys.exit(run(
         robots_of_every_kind_are_read_as_they_should, a_scraper_may_ignore_robots, a_crawl_delay_is_a_pace,
         an_unknown_limit_is_found_kept_to_and_remembered, a_dead_host_costs_a_few_attempts_and_holds_up_nobody,
-        slow_hosts_leave_room_for_the_others,
+        slow_hosts_leave_room_for_the_others, many_jobs_on_one_slow_host_hold_up_nobody,
     ))

@@ -104,7 +104,12 @@ pub struct Claim {
     pub now: Timestamp,
     /// Leases end then unless renewed.
     pub lease_until: Timestamp,
+    /// Hosts that have enough of this worker: a lane of theirs that would be next rests for [`LANE_REST_MS`] instead.
+    pub pass_over: Vec<String>,
 }
+
+/// Milliseconds for which a lane rests that is passed over. Its run goes on with its other lanes, and loses no turn.
+pub const LANE_REST_MS: i64 = 2_000;
 
 /// What a worker got.
 #[derive(Clone, Debug, Default)]
@@ -316,6 +321,7 @@ pub trait Store: Send + Sync + 'static {
     /// others), oldest due first within a run, at most [`model::limit::LANE_LEASES`] leased jobs per run and host.
     /// Of a host of which another node has leased jobs nothing is leased: such lanes are passed over (at most
     /// [`model::limit::PASSED_RUNS`] runs of which nothing else is ready), and `next_due` counts what becomes due, not them.
+    /// Lanes of the hosts in [`Claim::pass_over`] rest.
     /// A run with `limit_multiple_results` is passed over while its records plus its leased inputs reach the limit;
     /// a root with `limit_per_input` has one leased job at a time.
     async fn claim(&self, claim: Claim) -> Result<Claimed>;
