@@ -131,7 +131,7 @@ macro_rules! stores {
                 rows_of_a_cancelled_run_are_not_sent
                 nothing_collected_is_sent_only_if_forced
                 a_stream_wakes_for_each_whole_part
-                a_stream_that_missed_rows_is_not_left_asleep
+                a_stream_that_missed_rows_is_woken
                 a_stream_sends_its_last_part_at_the_end
                 parts_are_counted_and_reset_the_failures
                 failures_are_counted_and_tried_again_when_due
