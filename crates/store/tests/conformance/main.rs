@@ -89,6 +89,7 @@ macro_rules! stores {
                 repeated_roots_wait_for_each_other
                 a_met_root_is_settled_alone
                 carried_inputs_keep_their_root
+                a_lease_lost_after_the_limit_is_met_ends
             }
             stores! { @cases $factory, stopping:
                 a_cancelled_run_settles_what_waits_at_once

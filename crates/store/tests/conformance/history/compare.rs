@@ -73,7 +73,7 @@ impl Play<'_> {
     /// Nobody fails any more: every run ends, every input is settled once, every delivery has ended.
     pub(crate) async fn end(&mut self) {
         for round in 0.. {
-            assert!(round < ROUNDS, "it comes to an end: {:?}", self.runs);
+            assert!(round < ROUNDS, "it does not end: {}", self.unfinished().await);
             self.tick().await;
             self.compare().await;
             self.claim(round as u8 % NODES, 1_000, false).await;
@@ -98,6 +98,17 @@ impl Play<'_> {
                 assert_eq!(sent, run.visible_rows(), "each row once");
             }
         }
+    }
+
+    async fn unfinished(&self) -> String {
+        let mut words = Vec::new();
+        for run in &self.runs {
+            let delivery = self.world.store().deliveries(&run.id).await.unwrap().remove(0);
+            if !run.state.is_terminal() || !delivery.state.is_terminal() {
+                words.push(format!("{} {:?} {:?} {delivery:?}", run.id, run.state, run.counts));
+            }
+        }
+        words.join("; ")
     }
 
     async fn all_sent(&self) -> bool {
