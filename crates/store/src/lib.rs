@@ -19,10 +19,13 @@
 mod bucket;
 mod disk;
 mod error;
+mod postgres;
 mod sqlite;
+mod told;
 
 pub use bucket::{Bucket, BucketError, FolderBucket};
 pub use error::StoreError;
+pub use postgres::{PostgresSettings, PostgresStore, SchemaVersions};
 pub use sqlite::SqliteStore;
 
 use async_trait::async_trait;

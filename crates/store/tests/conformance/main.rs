@@ -20,11 +20,14 @@ mod past;
 mod questions;
 mod small;
 mod stopping;
+#[path = "../support/mod.rs"]
+mod support;
 mod verdicts;
 mod world;
 
 use std::sync::Arc;
-use store::{Bucket, FolderBucket, SqliteStore};
+use store::{Bucket, FolderBucket, PostgresSettings, PostgresStore, SqliteStore, Store};
+use support::postgres::Cluster;
 use world::World;
 
 /// Runs every case against the stores that a factory makes.
@@ -246,6 +249,17 @@ async fn sqlite_memory() -> World {
     World::new(vec![Arc::new(SqliteStore::in_memory().unwrap())], ())
 }
 
+/// A database of its own, open as three nodes have it.
+async fn postgres() -> World {
+    let url = Cluster::shared().database().await;
+    let mut stores: Vec<Arc<dyn Store>> = Vec::new();
+    for _ in 0..3 {
+        let settings = PostgresSettings { pool: 4, ..PostgresSettings::default() };
+        stores.push(Arc::new(PostgresStore::open(&url, settings).await.unwrap()));
+    }
+    World::new(stores, ())
+}
+
 /// A bucket in a folder of its own.
 async fn folder() -> (Arc<dyn Bucket>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -254,4 +268,5 @@ async fn folder() -> (Arc<dyn Bucket>, tempfile::TempDir) {
 
 stores!(on_sqlite_file, crate::sqlite_file, histories: 24);
 stores!(on_sqlite_in_memory, crate::sqlite_memory, histories: 96);
+stores!(on_postgres, crate::postgres, histories: 8);
 buckets!(in_folder, crate::folder);
