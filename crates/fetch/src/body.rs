@@ -49,13 +49,31 @@ fn too_large(host: &str, max: u64) -> FetchError {
     FetchError::new(FetchErrorKind::TooLarge, format!("the body from `{host}` is larger than {max} bytes"))
 }
 
+/// A body that did not come whole, and what came of it.
+pub(crate) struct Broken {
+    pub(crate) error: FetchError,
+    pub(crate) came: Bytes,
+}
+
 /// The bytes of a body as sent.
-pub(crate) async fn collect(body: &mut Incoming, host: &str, bounds: &Bounds) -> Result<Bytes, FetchError> {
+pub(crate) async fn collect(body: &mut Incoming, host: &str, bounds: &Bounds) -> Result<Bytes, Broken> {
+    let mut pieces = Pieces::default();
+    match gather(body, host, bounds, &mut pieces).await {
+        Ok(()) => Ok(pieces.whole()),
+        Err(error) => Err(Broken { error, came: pieces.whole() }),
+    }
+}
+
+async fn gather(
+    body: &mut Incoming,
+    host: &str,
+    bounds: &Bounds,
+    pieces: &mut Pieces,
+) -> Result<(), FetchError> {
     let announced = body.size_hint().lower();
     if announced > bounds.bytes_max {
         return Err(too_large(host, bounds.bytes_max));
     }
-    let mut pieces = Pieces::default();
     while let Some(frame) = bounds.within(bounds.idle, host, "more of the body", body.frame()).await? {
         // Trailers are of no use to a page.
         let Ok(bytes) = frame.map_err(|error| body_error(host, &error))?.into_data() else { continue };
@@ -64,7 +82,7 @@ pub(crate) async fn collect(body: &mut Incoming, host: &str, bounds: &Bounds) ->
         }
         pieces.add(bytes, announced);
     }
-    Ok(pieces.whole())
+    Ok(())
 }
 
 /// A body as it comes. Room follows what has come, not what was promised: a thousand slow pages would hold a thousand

@@ -156,6 +156,9 @@ pub struct Origin {
     pub kind: String,
     /// Name of the token.
     pub user: String,
+    /// Its id: names need not be told apart.
+    #[serde(default)]
+    pub token: String,
     /// Address of the caller.
     pub ip: String,
     /// Path and query of the request.

@@ -23,6 +23,8 @@ use subtle::ConstantTimeEq;
 
 /// Milliseconds for which a token read from the store is believed.
 const CACHE_MS: u64 = 2_000;
+/// Id and name of whoever has the token from the settings.
+const OPERATOR: &str = "operator";
 /// Tokens remembered at once; the cache is emptied when full.
 const CACHE_TOKENS: usize = 1_024;
 
@@ -48,6 +50,11 @@ impl Principal {
                     || is_allowed(scraper.dataset_id())
                     || scraper.aliases().iter().any(|alias| is_allowed(alias))
             })
+    }
+
+    /// Is what the token of that id brought its own? Everything is the operator's.
+    pub(super) fn owns(&self, token: &str) -> bool {
+        &*self.id == OPERATOR || &*self.id == token
     }
 
     /// May it see what belongs to no dataset in particular? 403 if its token is limited to some.
@@ -142,7 +149,7 @@ async fn recognise(shared: &Shared, hash: &[u8; 32]) -> Result<Option<Principal>
     if let Some(operator) = &shared.settings.api_token
         && bool::from(Sha256::digest(operator.as_bytes())[..].ct_eq(&hash[..]))
     {
-        let name: Arc<str> = "operator".into();
+        let name: Arc<str> = OPERATOR.into();
         return Ok(Some(Principal { id: name.clone(), name, datasets: None, expires_at: None }));
     }
     let now = shared.clock.now();

@@ -77,6 +77,11 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "Access denied.")
     }
 
+    /// 403, and why.
+    pub(super) fn forbidden(message: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, message)
+    }
+
     /// 400: sentences about the query or the options.
     pub(super) fn options(sentences: Vec<String>) -> Self {
         let error = sentences.join("; ");

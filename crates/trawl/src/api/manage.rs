@@ -77,6 +77,13 @@ pub(super) async fn rerun(
     if replay && !shared.archive.is_kept(&old.id).await.map_err(ApiError::internal)?.0 {
         return Err(ApiError::bad("The pages of this snapshot were not kept"));
     }
+    let lends =
+        !principal.owns(&old.trigger.origin.token) && old.trigger.wishes.request_headers.has_secrets();
+    if lends && !replay {
+        return Err(ApiError::forbidden(
+            "The request_headers of this snapshot may hold another token's credentials; trigger it with your own",
+        ));
+    }
     not_too_many(&shared, &scraper).await?;
     shared.catalogue.pin(&scraper).await.map_err(ApiError::unavailable)?;
     let now = shared.clock.now();
@@ -85,6 +92,10 @@ pub(super) async fn rerun(
     scraper.name().clone_into(&mut trigger.scraper);
     trigger.origin = origin(&parts, &principal);
     trigger.express = false;
+    if lends {
+        // They are of no use to a replay, and would be this token's own afterwards.
+        trigger.wishes.request_headers.drop_secrets();
+    }
     // A replay refers to what was kept; run against the sites again, it keeps pages of its own.
     trigger.wishes.replay = replay.then(|| old.id.clone());
     // A deadline is so far from the beginning; the same distance again.

@@ -235,6 +235,7 @@ pub(super) fn origin(parts: &Parts, principal: &Principal) -> Origin {
     Origin {
         kind: "API".to_owned(),
         user: principal.name.as_ref().to_owned(),
+        token: principal.id.as_ref().to_owned(),
         ip: parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_string()).unwrap_or_default(),
         trigger_url: without_secrets(&parts.uri),
     }

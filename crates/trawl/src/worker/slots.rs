@@ -62,11 +62,18 @@ impl Slots {
         if counts.aside >= self.most * ASIDE { 0 } else { self.most.saturating_sub(counts.places) }
     }
 
-    /// A place for work on that many inputs of a host.
+    /// A place for work on that many inputs of a host; aside at once if the host has slow work already.
     pub(super) fn take(&self, host: &str, inputs: usize) -> Slot {
-        self.taken.counts().places += 1;
         let inputs = inputs.min(self.parallel);
-        Slot { taken: self.taken.clone(), aside: false, host: host.to_owned(), inputs }
+        let mut slot = Slot { taken: self.taken.clone(), aside: false, host: host.to_owned(), inputs };
+        let mut counts = self.taken.counts();
+        counts.places += 1;
+        let is_slow = counts.crowds.contains_key(host);
+        drop(counts);
+        if is_slow {
+            slot.is_slow();
+        }
+        slot
     }
 
     /// Hosts of which no more work is to be taken.
@@ -133,7 +140,7 @@ mod tests {
         assert_eq!(slots.free(), 0, "four times as much is aside");
         slow.pop();
         assert_eq!(slots.free(), 2);
-        let kept = slots.take("a", 1);
+        let kept = slots.take("b", 1);
         assert_eq!(slots.free(), 1);
         drop((kept, slow));
         assert_eq!(slots.free(), 2);
@@ -149,8 +156,9 @@ mod tests {
         };
         let quick: Vec<_> = (0..50).map(|_| slots.take("quick", 64)).collect();
         let mut slow: Vec<_> = (0..3).map(|_| take("slow", 64)).collect();
-        slow.extend((0..7).map(|_| take("slow", 1)));
+        slow.extend((0..7).map(|_| slots.take("slow", 1)));
         let other = take("other", 64);
+        assert_eq!(slots.free(), 50, "what is slow takes no place");
         assert_eq!(slots.crowded(), Vec::<String>::new(), "31 of 32 inputs");
         slow.push(take("slow", 1));
         assert_eq!(slots.crowded(), ["slow"]);
