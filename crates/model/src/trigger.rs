@@ -152,7 +152,7 @@ impl Trigger {
 /// Who triggered, for `GET /datasets/v3/log/{id}` and the list's `trigger`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// `API`, or `CP` (control panel: the web page).
+    /// `API`, `CP` (control panel: the web page), or `SCHEDULE`, whose user is the schedule's id.
     pub kind: String,
     /// Name of the token.
     pub user: String,

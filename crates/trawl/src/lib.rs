@@ -16,5 +16,6 @@ pub mod config;
 mod hosts;
 pub mod metrics;
 pub mod rows;
+mod schedule;
 mod ui;
 pub mod worker;

@@ -28,6 +28,9 @@ const OPERATOR: &str = "operator";
 /// Tokens remembered at once; the cache is emptied when full.
 const CACHE_TOKENS: usize = 1_024;
 
+/// Stands for the id of a token, which never looks so.
+const SCHEDULE: &str = "schedule";
+
 /// Somebody with a valid token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Principal {
@@ -40,6 +43,16 @@ pub(super) struct Principal {
 }
 
 impl Principal {
+    /// A schedule that begins a run. What its maker might not do was refused when it was made.
+    pub(super) fn schedule(id: &str) -> Self {
+        Self { id: SCHEDULE.into(), name: id.into(), datasets: None, expires_at: None }
+    }
+
+    /// Is it a schedule?
+    pub(super) fn is_schedule(&self) -> bool {
+        &*self.id == SCHEDULE
+    }
+
     /// May it use this dataset? Its token names ids, aliases or scraper names.
     pub(super) fn may_use(&self, dataset_id: &str, scraper: Option<&Scraper>) -> bool {
         let Some(allowed) = &self.datasets else { return true };

@@ -184,6 +184,17 @@ impl ApiError {
         self.0.body["error"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// Was an idempotency key used with another request?
+    pub(super) fn is_conflict(&self) -> bool {
+        self.0.status == StatusCode::CONFLICT
+    }
+
+    /// May the same request be taken a little later?
+    pub(super) fn may_pass(&self) -> bool {
+        let status = self.0.status;
+        status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
+    }
+
     /// The status.
     #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {

@@ -16,6 +16,7 @@ mod error;
 mod explain;
 mod hosts;
 mod ingest;
+mod keeper;
 mod lanes;
 mod manage;
 mod openapi;
@@ -26,6 +27,7 @@ mod proxies;
 mod quality;
 mod query;
 mod routes;
+mod schedules;
 mod server;
 mod snapshot;
 mod submit;
@@ -33,6 +35,7 @@ mod trigger;
 
 pub use auth::new_token;
 pub use hosts::Hosts;
+pub use keeper::keep_schedules;
 pub use openapi::openapi;
 pub use proxies::Source as Proxies;
 pub use routes::router;
@@ -101,6 +104,8 @@ pub struct Api {
     pub metrics: Option<Source>,
     /// How the proxies fare.
     pub proxies: Proxies,
+    /// Told when a schedule was made, changed or taken away.
+    pub schedules: Arc<tokio::sync::Notify>,
     /// Bounds.
     pub settings: Settings,
 }
@@ -116,6 +121,7 @@ struct Shared {
     hosts: Arc<dyn Hosts>,
     metrics: Option<Source>,
     proxies: Proxies,
+    schedules: Arc<tokio::sync::Notify>,
     settings: Settings,
     gate: Gate,
     /// Zones that clients said they made: name and type.
@@ -123,6 +129,24 @@ struct Shared {
 }
 
 impl Shared {
+    fn of(api: &Api) -> Self {
+        Self {
+            store: api.store.clone(),
+            rows: api.rows.clone(),
+            archive: api.archive.clone(),
+            changes: api.changes.clone(),
+            catalogue: api.catalogue.clone(),
+            clock: api.clock.clone(),
+            hosts: api.hosts.clone(),
+            metrics: api.metrics.clone(),
+            proxies: api.proxies.clone(),
+            schedules: api.schedules.clone(),
+            settings: api.settings.clone(),
+            gate: Gate::default(),
+            zones: std::sync::Mutex::default(),
+        }
+    }
+
     fn bounds(&self) -> Bounds {
         Bounds { bytes: self.settings.body_bytes_max, idle: self.settings.body_idle_timeout }
     }
