@@ -10,7 +10,9 @@ mod auth;
 mod body;
 mod changes;
 mod datasets;
+mod defaults;
 mod delivery;
+mod delivery_list;
 mod destination;
 mod error;
 mod explain;
@@ -42,6 +44,7 @@ use crate::archive::Archive;
 use crate::catalogue::Catalogue;
 use crate::changes::Changes;
 use crate::clock::Clock;
+use crate::deliver::Courier;
 use crate::metrics::Source;
 use crate::rows::Rows;
 use auth::Gate;
@@ -101,6 +104,8 @@ pub struct Api {
     pub metrics: Option<Source>,
     /// How the proxies fare.
     pub proxies: Proxies,
+    /// Files to other places.
+    pub courier: Arc<Courier>,
     /// Bounds.
     pub settings: Settings,
 }
@@ -116,6 +121,7 @@ struct Shared {
     hosts: Arc<dyn Hosts>,
     metrics: Option<Source>,
     proxies: Proxies,
+    courier: Arc<Courier>,
     settings: Settings,
     gate: Gate,
     /// Zones that clients said they made: name and type.
