@@ -1,6 +1,6 @@
 //! A promise to hand a snapshot over, and its states.
 
-use crate::{DeliveryId, SnapshotId, Timestamp};
+use crate::{DeliveryId, Destination, Sealed, SnapshotId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Formats of rows.
@@ -60,23 +60,6 @@ impl Format {
     }
 }
 
-/// Where rows go. Object stores and SFTP join as further variants.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Destination {
-    /// An HTTP POST per part.
-    Webhook {
-        /// Receiver, `http` or `https`.
-        endpoint: String,
-        /// Value of `Authorization`, verbatim.
-        #[serde(default)]
-        auth_header: Option<String>,
-        /// Further header lines.
-        #[serde(default)]
-        headers: Vec<(String, String)>,
-    },
-}
-
 /// What is sent where, and how: one `endpoint`, one `deliver` object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Promise {
@@ -109,7 +92,7 @@ pub struct Notice {
     pub endpoint: String,
     /// Value of `Authorization`, verbatim.
     #[serde(default)]
-    pub auth_header: Option<String>,
+    pub auth_header: Option<Sealed>,
 }
 
 /// What one delivery carries.

@@ -284,6 +284,30 @@ pub enum Put {
     Over(u64),
 }
 
+/// Which deliveries [`Store::list_deliveries`] asks for. The newest first.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    /// Only of this run.
+    pub snapshot: Option<SnapshotId>,
+    /// Only of runs of these dataset ids.
+    pub datasets: Option<Vec<String>>,
+    /// Only in one of these states.
+    pub states: Option<Vec<DeliveryState>>,
+    /// Rows at most.
+    pub limit: usize,
+}
+
+/// A delivery in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedDelivery {
+    /// The delivery, without its files.
+    pub delivery: Delivery,
+    /// The dataset id of its run.
+    pub dataset: String,
+    /// When it is tried next, while it waits.
+    pub due: Option<Timestamp>,
+}
+
 /// What changed; subscribers re-read what they care for. A lagging subscriber re-reads everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -370,6 +394,10 @@ pub trait Store: Send + Sync + 'static {
     /// Promises one more delivery of a run that has ended, due now.
     async fn promise(&self, delivery: Delivery) -> Result<()>;
 
+    /// Takes a delivery up again that has failed: what was not accepted yet is due now, and has its whole retry window
+    /// again. [`StoreError::Conflict`] in any other state, or if its run has expired.
+    async fn redeliver(&self, id: &DeliveryId, now: Timestamp) -> Result<()>;
+
     /// Leases deliveries that are due. The flag tells whether the run is terminal.
     async fn claim_deliveries(&self, claim: Claim) -> Result<(Vec<DeliveryLease>, Option<Timestamp>)>;
 
@@ -416,6 +444,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// The deliveries of a run.
     async fn deliveries(&self, id: &SnapshotId) -> Result<Vec<Delivery>>;
+
+    /// Deliveries by filter, the newest first. Without a run only the newest [`model::limit::DELIVERIES_SEEN`] of all are
+    /// looked at.
+    async fn list_deliveries(&self, filter: DeliveryFilter) -> Result<Vec<ListedDelivery>>;
 
     /// What a run is like so far, and the earlier runs that it is compared with.
     async fn quality(&self, id: &SnapshotId) -> Result<Judged>;

@@ -6,11 +6,16 @@ use crate::catalogue::Catalogue;
 use crate::changes::Changes;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::deliver::{Courier, CourierParts, CourierSettings, MailSettings, Mailer};
 use crate::hosts;
 use crate::rows::Rows;
+use crate::vault::Vault;
 use crate::worker::{self, DeliverSettings, Pool, Worker};
 use anyhow::{Context, Result};
-use fetch::{BrowserFetcher, BrowserSettings, Fetcher, HttpFetcher, Outbound, OutboundSettings, Router};
+use fetch::{
+    BrowserFetcher, BrowserSettings, BucketConnector, Fetcher, HttpFetcher, Outbound, OutboundSettings,
+    Router,
+};
 use model::{FetchMode, Patience, RetryPolicy, Reuse};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,13 +69,15 @@ impl App {
         let fetcher = Arc::new(HttpFetcher::new(fetch_settings(&config)?)?);
         let browser = BrowserFetcher::new(&fetcher, browser_settings(&config));
         tell_if_missing(&browser, &catalogue, config.browser.mode);
-        let outbound = Arc::new(Outbound::new(&OutboundSettings {
+        let strangers = OutboundSettings {
             user_agent: config.fetch.user_agent.clone(),
             allow_networks: config.deliver.allow_networks.clone(),
             extra_ca: path(&config.deliver.extra_ca),
             names: names(&config.fetch.names)?,
             ..OutboundSettings::default()
-        })?);
+        };
+        let outbound = Arc::new(Outbound::new(&strangers)?);
+        let courier = Arc::new(courier(&config, &store, &outbound, &strangers)?);
         hosts::load(&*store, &fetcher).await;
         let pool = Pool::new(config.worker.extract_threads).context("reading threads")?;
         let is_replay = pages.is_some();
@@ -80,6 +87,7 @@ impl App {
             fetcher: pages
                 .unwrap_or_else(|| Arc::new(Router::new(fetcher.clone(), Arc::new(browser.clone())))),
             outbound,
+            courier,
             catalogue: catalogue.clone(),
             clock: clock.clone(),
             pool: pool.clone(),
@@ -155,6 +163,7 @@ impl App {
         let fetcher = self.fetcher.clone();
         Api {
             proxies: Arc::new(move || fetcher.proxies()),
+            courier: self.worker.courier.clone(),
             store: self.store.clone(),
             rows: self.rows.clone(),
             archive: self.worker.archive.clone(),
@@ -208,6 +217,36 @@ impl App {
         hosts::save(&*self.store, &self.fetcher, self.clock.now()).await;
         self.store.close().await;
     }
+}
+
+/// What hands files over, with the keys of their credentials.
+fn courier(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    outbound: &Arc<Outbound>,
+    strangers: &OutboundSettings,
+) -> Result<Courier> {
+    let old: Vec<&str> = config.secret_keys_old.iter().map(|key| key.0.as_str()).collect();
+    let shared = config.database != "sqlite";
+    let vault = Vault::open(&config.secret_key.0, &old, shared, &config.data)?;
+    let timeout = Duration::from_secs(config.deliver.timeout_secs);
+    let mail = (!config.email.smtp_url.0.is_empty()).then(|| MailSettings {
+        smtp_url: config.email.smtp_url.0.clone(),
+        from: config.email.from.clone(),
+        attach_bytes_max: config.email.attach_bytes_max,
+        public_url: config.public_url.clone(),
+        timeout,
+    });
+    let extra_ca = path(&config.deliver.extra_ca);
+    let parts = CourierParts {
+        vault: Arc::new(vault),
+        outbound: outbound.clone(),
+        connector: BucketConnector::guarded(strangers)?,
+        store: store.clone(),
+        mailer: mail.map(|mail| Mailer::new(&mail, extra_ca.as_deref())).transpose()?,
+    };
+    let still = Duration::from_secs(config.deliver.upload_idle_secs);
+    Ok(Courier::new(parts, CourierSettings { timeout, still }))
 }
 
 /// One process per data folder: a second would take the first one's leases for its own former life.

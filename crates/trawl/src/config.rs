@@ -30,6 +30,9 @@ pub struct Config {
     pub storage: String,
     pub shutdown_secs: u64,
     pub api_token: Secret,
+    pub public_url: String,
+    pub secret_key: Secret,
+    pub secret_keys_old: Vec<Secret>,
     pub log: String,
     pub log_format: LogFormat,
     pub tls: Tls,
@@ -40,6 +43,7 @@ pub struct Config {
     pub cache: Cache,
     pub browser: Browser,
     pub deliver: Deliver,
+    pub email: Email,
     pub archive: Archive,
     pub quality: Quality,
     pub retention: Retention,
@@ -166,6 +170,16 @@ pub struct Deliver {
     pub retry_hours: u64,
     pub retry_max_secs: u64,
     pub signing_secret: Secret,
+    pub upload_idle_secs: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see config.default.toml")]
+pub struct Email {
+    pub smtp_url: Secret,
+    pub from: String,
+    pub attach_bytes_max: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -261,7 +275,10 @@ impl Layers {
             if !variable.starts_with(PREFIX) || NOT_SETTINGS.contains(&variable.as_str()) {
                 continue;
             }
-            if let Some(name) = variable.strip_prefix(SECRET_PREFIX) {
+            // `secret_key` is a setting of this name, not a secret of a scraper.
+            if let Some(name) = variable.strip_prefix(SECRET_PREFIX)
+                && !names.contains_key(&variable)
+            {
                 self.secret(name, Value::String(text), "environment", &variable);
                 continue;
             }
@@ -374,7 +391,15 @@ impl Layers {
     pub fn show(&self) -> String {
         let secret = |name: &str| {
             name.starts_with(SECRETS)
-                || ["api_token", "fetch.proxy", "deliver.signing_secret"].contains(&name)
+                || [
+                    "api_token",
+                    "secret_key",
+                    "secret_keys_old",
+                    "fetch.proxy",
+                    "deliver.signing_secret",
+                    "email.smtp_url",
+                ]
+                .contains(&name)
         };
         let empty = |value: &Value| value.as_str() == Some("") || value.as_array().is_some_and(Vec::is_empty);
         self.values
@@ -404,6 +429,17 @@ impl Config {
             "`storage` should be \"file\": object stores are not available in this version",
         );
         need(self.tls.cert.is_empty() == self.tls.key.is_empty(), "`tls.cert` and `tls.key` go together");
+        need(
+            self.email.smtp_url.0.is_empty() == self.email.from.is_empty(),
+            "`email.smtp_url` and `email.from` go together",
+        );
+        need(
+            self.public_url.is_empty()
+                || self.public_url.starts_with("https://")
+                || self.public_url.starts_with("http://"),
+            "`public_url` should begin with `https://` or `http://`, or be empty",
+        );
+        need(self.deliver.upload_idle_secs > 0, "`deliver.upload_idle_secs` should be at least 1");
         need(self.worker.jobs > 0, "`worker.jobs` should be at least 1");
         need(self.worker.express_jobs > 0, "`worker.express_jobs` should be at least 1");
         need(self.worker.deliveries > 0, "`worker.deliveries` should be at least 1");

@@ -38,7 +38,7 @@ pub(super) struct Principal {
     pub(super) id: Arc<str>,
     /// What the operator calls the token.
     pub(super) name: Arc<str>,
-    datasets: Option<Arc<[String]>>,
+    pub(super) datasets: Option<Arc<[String]>>,
     expires_at: Option<Timestamp>,
 }
 

@@ -10,7 +10,9 @@ mod auth;
 mod body;
 mod changes;
 mod datasets;
+mod defaults;
 mod delivery;
+mod delivery_list;
 mod destination;
 mod error;
 mod explain;
@@ -45,6 +47,7 @@ use crate::archive::Archive;
 use crate::catalogue::Catalogue;
 use crate::changes::Changes;
 use crate::clock::Clock;
+use crate::deliver::Courier;
 use crate::metrics::Source;
 use crate::rows::Rows;
 use auth::Gate;
@@ -106,6 +109,8 @@ pub struct Api {
     pub proxies: Proxies,
     /// Told when a schedule was made, changed or taken away.
     pub schedules: Arc<tokio::sync::Notify>,
+    /// Files to other places.
+    pub courier: Arc<Courier>,
     /// Bounds.
     pub settings: Settings,
 }
@@ -122,6 +127,7 @@ struct Shared {
     metrics: Option<Source>,
     proxies: Proxies,
     schedules: Arc<tokio::sync::Notify>,
+    courier: Arc<Courier>,
     settings: Settings,
     gate: Gate,
     /// Zones that clients said they made: name and type.
@@ -141,6 +147,7 @@ impl Shared {
             metrics: api.metrics.clone(),
             proxies: api.proxies.clone(),
             schedules: api.schedules.clone(),
+            courier: api.courier.clone(),
             settings: api.settings.clone(),
             gate: Gate::default(),
             zones: std::sync::Mutex::default(),

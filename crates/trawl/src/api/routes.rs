@@ -2,8 +2,8 @@
 
 use super::error::{no_such_method, no_such_path};
 use super::{
-    Api, Shared, access, account, archive, auth, changes, datasets, delivery, explain, hosts, manage,
-    openapi, progress, proxies, quality, schedules, snapshot, trigger,
+    Api, Shared, access, account, archive, auth, changes, datasets, defaults, delivery, delivery_list,
+    explain, hosts, manage, openapi, progress, proxies, quality, schedules, snapshot, trigger,
 };
 use axum::Router;
 use axum::extract::State;
@@ -45,6 +45,13 @@ pub fn router(api: &Api) -> Router {
         .route("/datasets/v3/log/{snapshot_id}", get(manage::log))
         .route("/datasets/v3/deliver/{snapshot_id}", post(delivery::deliver))
         .route("/datasets/v3/delivery/{delivery_id}", get(delivery::delivery))
+        .route("/datasets/v3/delivery/{delivery_id}/retry", post(delivery::retry))
+        .route("/datasets/v3/deliveries", get(delivery_list::list))
+        .route(
+            "/datasets/v3/delivery_settings/{dataset_id}",
+            get(defaults::get).put(defaults::put).delete(defaults::delete),
+        )
+        .route("/datasets/delivery_settings/test", post(defaults::test))
         .route("/datasets/v3/scrapers", get(datasets::scrapers))
         .route("/datasets/v3/schedules", get(schedules::list).post(schedules::create))
         .route(

@@ -10,14 +10,14 @@ use super::error::{ApiError, Result};
 use super::ingest::{Ingest, Rows, Writer};
 use super::options::{Options, Words, deliveries};
 use super::query::Param;
-use super::{Shared, ids_of};
+use super::{Shared, defaults, destination, ids_of};
 use axum::extract::Request;
 use bytes::Bytes;
 use extract::Scraper;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
-use model::{Format, Origin, SnapshotId, Timestamp, Trigger, limit};
+use model::{Destination, Format, Origin, Promise, SnapshotId, Timestamp, Trigger, limit};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -82,6 +82,9 @@ async fn take_in(
     let now = shared.clock.now();
     let words = Words::of_query(parts.uri.query(), table)?;
     let scraper = find(shared, principal, words.dataset_id()?)?;
+    // Who waits for the rows has no need of them elsewhere.
+    let default = if most.is_none() { defaults::of(shared, &scraper).await? } else { None };
+    let words = words.with_default(default);
     let door = words.door(&scraper)?;
     let early = Options::read(&words, &scraper, now, true)?;
     let key = Key::of(&parts, principal)?;
@@ -111,8 +114,9 @@ async fn take_in(
 
     let express = most.is_some();
     let origin = origin(&parts, principal);
-    let draft =
+    let mut draft =
         early.trigger(&words, &scraper, &door, origin.clone(), express, shared.settings.quarantine)?;
+    seal(shared, &mut draft)?;
     let writer = Writer::new(shared.store.clone(), shared.new_snapshot_id(now), draft, now);
     let rows = Rows::new(scraper.clone(), door.clone(), words.limit_per_input().is_some(), most);
     let mut ingest = Ingest::new(shape, rows, writer);
@@ -131,6 +135,7 @@ async fn take_in(
         shared.catalogue.pin(&scraper).await.map_err(ApiError::unavailable)?;
         let mut trigger =
             options.trigger(&words, &scraper, &door, origin, express, shared.settings.quarantine)?;
+        seal(shared, &mut trigger)?;
         settle_since(shared, principal, &mut trigger, words.since(), now).await?;
         if only_check {
             return Ok(None);
@@ -154,6 +159,22 @@ async fn take_in(
             Err(refusal)
         }
     }
+}
+
+/// Makes the promises of a trigger fit to be stored, or refuses what this server cannot keep.
+pub(super) fn seal(shared: &Shared, trigger: &mut Trigger) -> Result<()> {
+    trigger.promises.iter().try_for_each(|promise| possible(shared, promise))?;
+    shared.courier.vault().seal(trigger.credentials_mut()).map_err(ApiError::internal)
+}
+
+/// Refuses what only a setting of the operator's would make possible.
+pub(super) fn possible(shared: &Shared, promise: &Promise) -> Result<()> {
+    if matches!(promise.destination, Destination::Email { .. }) && !shared.courier.sends_mail() {
+        return Err(ApiError::option(
+            "\"deliver.type\": email is not available on this server, whose operator has set no `email.smtp_url`",
+        ));
+    }
+    Ok(())
 }
 
 /// The scraper of a dataset id, if the caller may use it.
@@ -292,6 +313,17 @@ fn without_secrets(uri: &Uri) -> String {
         Some((name, _)) if name == "auth_header" || name.starts_with("webhook_header_") => {
             format!("{name}={SECRET}")
         }
+        // An address may have a login in it.
+        Some((name @ ("endpoint" | "webhook" | "notify"), _)) => {
+            let parsed = url::form_urlencoded::parse(pair.as_bytes()).next();
+            match parsed.map(|(_, address)| destination::without_login(&address)) {
+                Some((address, Some(_))) => {
+                    let address: String = url::form_urlencoded::byte_serialize(address.as_bytes()).collect();
+                    format!("{name}={address}")
+                }
+                _ => pair.to_owned(),
+            }
+        }
         _ => pair.to_owned(),
     });
     format!("{}?{}", uri.path(), pairs.collect::<Vec<_>>().join("&"))
@@ -306,6 +338,8 @@ mod tests {
         let uri: Uri = "/t?dataset_id=x&auth_header=Token%20a&webhook_header_X=b&format=csv".parse().unwrap();
         assert_eq!(without_secrets(&uri), "/t?dataset_id=x&auth_header=***&webhook_header_X=***&format=csv");
         assert_eq!(without_secrets(&Uri::from_static("/t")), "/t");
+        let uri = Uri::from_static("/t?endpoint=https%3A%2F%2Fme%3Ahunter2%40h%2Fx&notify=http://h/y");
+        assert_eq!(without_secrets(&uri), "/t?endpoint=https%3A%2F%2Fh%2Fx&notify=http://h/y");
     }
 
     #[test]

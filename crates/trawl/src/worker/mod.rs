@@ -31,6 +31,7 @@ use crate::cache::{self, PageCache};
 use crate::catalogue::Catalogue;
 use crate::changes::{Baselines, Changes};
 use crate::clock::Clock;
+use crate::deliver::Courier;
 use crate::rows::Rows;
 use fetch::{Fetcher, Outbound};
 use held::Leases;
@@ -87,6 +88,7 @@ pub struct Worker {
     pub(crate) bucket: Arc<dyn Bucket>,
     pub(crate) fetcher: Arc<dyn Fetcher>,
     pub(crate) outbound: Arc<Outbound>,
+    pub(crate) courier: Arc<Courier>,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rows: Rows,
@@ -119,6 +121,8 @@ pub struct Parts {
     pub fetcher: Arc<dyn Fetcher>,
     /// Receivers of webhooks.
     pub outbound: Arc<Outbound>,
+    /// Files to other places.
+    pub courier: Arc<Courier>,
     /// The scrapers.
     pub catalogue: Arc<Catalogue>,
     /// Time and chance.
@@ -130,7 +134,7 @@ pub struct Parts {
 impl Worker {
     /// A worker of these parts; [`Worker::run`] sets it going.
     pub fn new(parts: Parts, settings: Settings) -> Arc<Self> {
-        let Parts { store, bucket, fetcher, outbound, catalogue, clock, pool } = parts;
+        let Parts { store, bucket, fetcher, outbound, courier, catalogue, clock, pool } = parts;
         let rows = Rows::new(store.clone(), bucket.clone());
         let logins = login::Logins::default();
         let archive = Archive::new(store.clone(), bucket.clone(), settings.page_bytes_max);
@@ -142,6 +146,7 @@ impl Worker {
             bucket,
             fetcher,
             outbound,
+            courier,
             catalogue,
             clock,
             rows,

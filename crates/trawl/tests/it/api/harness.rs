@@ -106,6 +106,7 @@ impl Server {
             quarantine: false,
         };
         change(&mut settings);
+        let outbound = Arc::new(fetch::Outbound::new(&fetch::OutboundSettings::default()).unwrap());
         let api = Arc::new(Api {
             rows: Rows::new(store.clone(), bucket.clone()),
             archive: Archive::new(store.clone(), bucket.clone(), 20 << 20),
@@ -117,6 +118,7 @@ impl Server {
             metrics: None,
             proxies: Arc::new(Vec::new),
             schedules: Arc::default(),
+            courier: crate::world::courier(store.clone(), outbound),
             settings: settings.clone(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
