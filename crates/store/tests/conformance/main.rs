@@ -257,7 +257,7 @@ async fn server() -> (Arc<dyn Bucket>, ()) {
 stores!(on_sqlite_file, crate::sqlite_file, histories: 24);
 stores!(on_sqlite_in_memory, crate::sqlite_memory, histories: 96);
 buckets!(in_folder, crate::folder);
-buckets!(in_memory, crate::memory);
+buckets!(as_objects, crate::memory);
 buckets!(
     #[ignore = "needs a server: cargo xtask test bucket"]
     on_server,
