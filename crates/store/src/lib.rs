@@ -17,7 +17,7 @@ mod disk;
 mod error;
 mod sqlite;
 
-pub use bucket::{Bucket, BucketError, FolderBucket};
+pub use bucket::{Bucket, BucketError, BucketUrl, Cloud, FolderBucket, ObjectBucket, probe};
 pub use error::StoreError;
 pub use sqlite::SqliteStore;
 
