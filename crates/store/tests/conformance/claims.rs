@@ -130,7 +130,7 @@ pub(crate) async fn express_is_for_express_runs_only(world: &World) {
         world.finish(lease, &again(lease, at(500)), at(2)).await.unwrap();
     }
     let first = of(&claimed.leases, &express).next().unwrap();
-    assert_eq!(first.trigger.express, true);
+    assert!(first.trigger.express);
     let next = world.store().claim(claim(9, true, at(3))).await.unwrap();
     assert_eq!((next.leases.len(), next.next_due), (0, Some(at(500))));
     let leases = world.store().claim(claim(9, true, at(500))).await.unwrap().leases;

@@ -13,6 +13,7 @@ mod coming;
 mod deliveries;
 mod finishing;
 mod history;
+mod lanes;
 mod leases;
 mod limits;
 mod past;
@@ -91,6 +92,7 @@ macro_rules! stores {
                 repeated_roots_wait_for_each_other
                 a_met_root_is_settled_alone
                 carried_inputs_keep_their_root
+                a_lease_lost_after_the_limit_is_met_ends
             }
             stores! { @cases $factory, stopping:
                 a_cancelled_run_settles_what_waits_at_once
@@ -113,13 +115,27 @@ macro_rules! stores {
                 a_lost_job_of_a_root_frees_it
                 tick_tells_when_it_is_next_due
             }
+            stores! { @cases $factory, lanes:
+                a_host_is_one_nodes_over_all_runs
+                nodes_that_claim_at_once_share_no_host
+                the_last_lease_frees_the_host_and_wakes_other_runs
+                what_is_handed_back_frees_its_host
+                carried_jobs_keep_the_host
+                an_ended_lease_keeps_no_host_and_a_renewed_one_does
+                a_tick_frees_the_hosts_of_ended_leases
+                a_node_that_starts_anew_and_a_run_that_breaks_free_their_hosts
+                a_cancelled_run_frees_its_host_with_its_last_lease
+                what_is_passed_over_hides_nothing_that_becomes_due
+                runs_with_nothing_for_a_node_hold_up_no_others
+                a_found_page_of_a_held_host_waits
+            }
             stores! { @cases $factory, deliveries:
                 a_delivery_is_held_until_the_end
                 a_notice_is_told_of_every_end
                 rows_of_a_cancelled_run_are_not_sent
                 nothing_collected_is_sent_only_if_forced
                 a_stream_wakes_for_each_whole_part
-                a_stream_that_missed_rows_is_not_left_asleep
+                a_stream_that_missed_rows_is_woken
                 a_stream_sends_its_last_part_at_the_end
                 parts_are_counted_and_reset_the_failures
                 failures_are_counted_and_tried_again_when_due

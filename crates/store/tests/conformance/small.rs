@@ -64,6 +64,12 @@ pub(crate) async fn hosts_are_kept_replaced_and_forgotten(world: &World) {
     assert_eq!(names(2).await, ["b2", "c1"]);
     store.save_hosts(vec![row("c", None)], at(4_000), at(0)).await.unwrap();
     assert_eq!(names(9).await, ["b2", "a1"]);
+    let asked = ["c", "a", "a'", "b"].map(str::to_owned);
+    let mut named = store.hosts_named(&asked).await.unwrap();
+    named.sort_unstable();
+    let known = [("a", "1"), ("b", "2")].map(|(name, state)| (name.to_owned(), state.to_owned()));
+    assert_eq!(named, known, "unknown ones are left out");
+    assert!(store.hosts_named(&[]).await.unwrap().is_empty());
     store.save_hosts(vec![row("d", Some("1"))], at(5_000), at(2_000)).await.unwrap();
     assert_eq!(names(9).await, ["d1", "b2"]);
     store.save_hosts(Vec::new(), at(9_000), at(9_000)).await.unwrap();
@@ -134,9 +140,9 @@ pub(crate) async fn news_are_told_of_everything(world: &World) {
     let snapshot = Change::Snapshot(id.clone());
     heard(&[snapshot.clone(), Change::Work, Change::Delivery(delivery.clone())]).await;
     let leases = world.claim(9, at(1)).await;
-    heard(&[snapshot.clone()]).await;
+    heard(std::slice::from_ref(&snapshot)).await;
     world.finish(&leases[0], &read(&leases[0], 1), at(2)).await.unwrap();
-    heard(&[snapshot.clone()]).await;
+    heard(std::slice::from_ref(&snapshot)).await;
     world.finish(&leases[1], &read(&leases[1], 1), at(2)).await.unwrap();
     heard(&[snapshot, Change::Work, Change::Delivery(delivery)]).await;
     let stopped = world.start(&trigger(), slices("a", 0, 2, 1), at(3)).await;
