@@ -128,6 +128,11 @@ pub(crate) const ALL: &[Step] = &[
         check: clients::crash,
     },
     Step {
+        name: "cluster",
+        what: "chaos: nodes killed and stopped, clocks wrong, a database that restarts, a bucket that fails",
+        check: clients::cluster,
+    },
+    Step {
         name: "pages",
         what: "776 saved pages with faults, in all formats, and discovery",
         check: clients::pages,
@@ -159,6 +164,7 @@ const CLIENTS: &[&str] = &[
     "readme",
     "demo",
     "crash",
+    "cluster",
     "pages",
 ];
 
