@@ -4,12 +4,14 @@ use crate::api::{self, Api};
 use crate::cache;
 use crate::catalogue::Catalogue;
 use crate::changes::Changes;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SteadyClock};
 use crate::config::Config;
 use crate::hosts;
+use crate::nodes::{self, Nodes};
 use crate::rows::Rows;
+use crate::shards::Shards;
 use crate::worker::{self, DeliverSettings, Pool, Worker};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use fetch::{BrowserFetcher, BrowserSettings, Fetcher, HttpFetcher, Outbound, OutboundSettings, Router};
 use model::{FetchMode, Patience, RetryPolicy, Reuse};
 use std::path::{Path, PathBuf};
@@ -35,10 +37,12 @@ pub struct App {
     worker: Arc<Worker>,
     pool: Pool,
     config: Config,
+    nodes: Arc<Nodes>,
+    steady: Arc<SteadyClock>,
     stop: watch::Sender<bool>,
     parts: Vec<JoinHandle<()>>,
-    /// Held while this process owns the data folder.
-    _lock: std::fs::File,
+    /// Held while this process owns the data folder; with a shared database nobody owns it.
+    _lock: Option<std::fs::File>,
 }
 
 impl App {
@@ -52,11 +56,12 @@ impl App {
         let data = config.data.clone();
         std::fs::create_dir_all(&data)
             .with_context(|| format!("the data folder `{}` cannot be made", data.display()))?;
-        let lock = lock_folder(&data)?;
-        let store: Arc<dyn Store> = Arc::new(open_store(&data)?);
+        let lock = config.is_alone().then(|| lock_folder(&data)).transpose()?;
+        let store = open_store(&config).await?;
         let bucket: Arc<dyn Bucket> =
             Arc::new(FolderBucket::open(data.join("bucket")).context("the bucket's folder")?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let steady = follow(&*store).await?;
+        let clock: Arc<dyn Clock> = steady.clone();
         let folder = (!config.scrapers.is_empty()).then(|| PathBuf::from(&config.scrapers));
         let catalogue = Arc::new(Catalogue::load(folder.as_deref(), bucket.clone())?);
         catalogue.know_secrets(config.secrets.clone());
@@ -71,7 +76,7 @@ impl App {
             names: names(&config.fetch.names)?,
             ..OutboundSettings::default()
         })?);
-        hosts::load(&*store, &fetcher).await;
+        hosts::load(&*store, &fetcher, clock.now()).await;
         let pool = Pool::new(config.worker.extract_threads).context("reading threads")?;
         let is_replay = pages.is_some();
         let parts = worker::Parts {
@@ -83,12 +88,16 @@ impl App {
             catalogue: catalogue.clone(),
             clock: clock.clone(),
             pool: pool.clone(),
+            pace: Some(Arc::new(hosts::Handover { fetcher: fetcher.clone(), clock: clock.clone() })),
         };
-        let mut settings = worker_settings(&config)?;
+        let mut settings = worker_settings(&config, &*clock)?;
         if is_replay {
             settings.retry = RetryPolicy::once();
         }
+        let (who, shared) = ((settings.node.clone(), config.role), settings.shared);
         let worker = Worker::new(parts, settings);
+        let worked = worker.clone();
+        let nodes = Nodes::new(store.clone(), clock.clone(), shared, who, move || worked.load());
         let rows = Rows::new(store.clone(), bucket.clone());
         let (stop, _) = watch::channel(false);
         Ok(Self {
@@ -101,26 +110,38 @@ impl App {
             worker,
             pool,
             config,
+            nodes: Arc::new(nodes),
+            steady,
             stop,
             parts: Vec::new(),
             _lock: lock,
         })
     }
 
-    /// Sets the workers going.
+    /// Sets going what the role asks for: the workers, and what every node does.
     pub fn start_workers(&mut self) {
-        let (worker, stop) = (self.worker.clone(), self.stop.subscribe());
-        self.parts.push(tokio::spawn(async move { worker.run(stop).await }));
-        let (store, fetcher, clock) = (self.store.clone(), self.fetcher.clone(), self.clock.clone());
-        let stop = self.stop.subscribe();
-        self.parts.push(tokio::spawn(async move { hosts::keep(&*store, &fetcher, &*clock, stop).await }));
+        if self.config.role.works() {
+            let (worker, stop) = (self.worker.clone(), self.stop.subscribe());
+            self.parts.push(tokio::spawn(async move { worker.run(stop).await }));
+            let (store, fetcher, clock) = (self.store.clone(), self.fetcher.clone(), self.clock.clone());
+            let stop = self.stop.subscribe();
+            self.parts.push(tokio::spawn(async move { hosts::keep(&*store, &fetcher, &*clock, stop).await }));
+        }
+        let (nodes, stop) = (self.nodes.clone(), self.stop.subscribe());
+        self.parts.push(tokio::spawn(async move { nodes.beat(stop).await }));
+        let (store, steady, stop) = (self.store.clone(), self.steady.clone(), self.stop.subscribe());
+        self.parts.push(tokio::spawn(async move { steady.follow(&*store, stop).await }));
         let (catalogue, stop) = (self.catalogue.clone(), self.stop.subscribe());
         self.parts.push(tokio::spawn(async move { catalogue.watch(stop).await }));
     }
 
-    /// Opens the door: binds, and answers from then on. Gives the URL that it is reached at.
-    pub async fn listen(&mut self) -> Result<String> {
+    /// Opens the door: binds, and answers from then on. Gives the URL that it is reached at, or `None` for a worker that
+    /// is not to be reached.
+    pub async fn listen(&mut self) -> Result<Option<String>> {
         let listen = self.config.listen.clone();
+        if listen.is_empty() {
+            return Ok(None);
+        }
         let listener =
             TcpListener::bind(&listen).await.with_context(|| format!("cannot listen on `{listen}`"))?;
         let at = listener.local_addr().context("the listening address")?;
@@ -132,12 +153,12 @@ impl App {
         let api = Arc::new(self.api());
         let settings = api.settings.clone();
         let mut stop = self.stop.subscribe();
-        let router = api::router(api);
+        let router = if self.config.role.serves() { api::router(api) } else { api::worker_router(api) };
         self.parts.push(tokio::spawn(async move {
             let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
             api::serve(listener, router, tls, &settings, stopped).await;
         }));
-        Ok(format!("{scheme}://{at}"))
+        Ok(Some(format!("{scheme}://{at}")))
     }
 
     /// The HTTP API's parts.
@@ -165,6 +186,7 @@ impl App {
             clock: self.clock.clone(),
             hosts: self.fetcher.clone(),
             metrics: config.metrics.enabled.then_some(metrics),
+            nodes: self.nodes.clone(),
             settings: api::Settings {
                 api_token: Some(config.api_token.0.clone()).filter(|t| !t.is_empty()),
                 body_bytes_max: config.api.body_bytes_max,
@@ -177,6 +199,7 @@ impl App {
                 body_idle_timeout: Duration::from_secs(config.api.body_idle_timeout_secs),
                 shutdown: Duration::from_secs(config.shutdown_secs),
                 quarantine: config.quality.quarantine,
+                shards: self.worker.settings.shards.clone(),
             },
         }
     }
@@ -216,10 +239,36 @@ fn lock_folder(data: &Path) -> Result<std::fs::File> {
     Ok(file)
 }
 
-/// The store of a data folder; also used by the command line beside a running server.
-pub fn open_store(data: &Path) -> Result<SqliteStore> {
-    let path = data.join("trawl.sqlite");
-    SqliteStore::open(&path).with_context(|| format!("the database `{}` cannot be opened", path.display()))
+/// The store that the settings name; also used by the command line beside a running server.
+pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+    if !config.is_alone() {
+        bail!("`database`: PostgreSQL is not available in this version");
+    }
+    let path = config.data.join("trawl.sqlite");
+    let store = SqliteStore::open_with(&path, config.migrate_at_start);
+    Ok(Arc::new(store.with_context(|| format!("the database `{}` cannot be opened", path.display()))?))
+}
+
+/// Brings the database to this version's form; its schema version before and after. 0 before: it was made.
+pub async fn migrate(config: &Config) -> Result<(u32, u32)> {
+    if !config.is_alone() {
+        bail!("`database`: PostgreSQL is not available in this version");
+    }
+    let path = config.data.join("trawl.sqlite");
+    SqliteStore::migrate(&path).with_context(|| format!("the database `{}`", path.display()))
+}
+
+/// The clock that this process goes by: the store's, if it has one.
+pub async fn follow(store: &dyn Store) -> Result<Arc<SteadyClock>> {
+    /// Calls of which the quickest tells best.
+    const CALLS: usize = 3;
+    let clock = SteadyClock::default();
+    for _ in 0..CALLS {
+        if !clock.ask(store).await.context("the database's time")? {
+            break;
+        }
+    }
+    Ok(Arc::new(clock))
 }
 
 fn path(text: &str) -> Option<PathBuf> {
@@ -298,10 +347,20 @@ fn tell_if_missing(browser: &BrowserFetcher, catalogue: &Catalogue, default: Fet
     }
 }
 
-fn worker_settings(config: &Config) -> Result<worker::Settings> {
+fn worker_settings(config: &Config, clock: &dyn Clock) -> Result<worker::Settings> {
     let deliver = &config.deliver;
+    let shards = Shards::parse(&config.fetch.host_shards, config.fetch.host_concurrency)
+        .map_err(|fault| anyhow::anyhow!("`fetch.host_shards`: {fault}"))?;
+    let node = match config.node.as_str() {
+        // With one process always the same, so that it knows the leases of its former life.
+        "" if config.is_alone() => "local".to_owned(),
+        "" => nodes::unique_name(clock),
+        name => name.to_owned(),
+    };
     Ok(worker::Settings {
-        node: "local".into(),
+        node,
+        shared: !config.is_alone(),
+        shards: Arc::new(shards),
         jobs: config.worker.jobs,
         express_jobs: config.worker.express_jobs,
         deliveries: config.worker.deliveries,

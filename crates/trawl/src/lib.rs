@@ -15,6 +15,8 @@ pub mod clock;
 pub mod config;
 mod hosts;
 pub mod metrics;
+pub mod nodes;
 pub mod rows;
+pub mod shards;
 mod ui;
 pub mod worker;

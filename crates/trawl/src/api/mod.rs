@@ -18,6 +18,7 @@ mod hosts;
 mod ingest;
 mod lanes;
 mod manage;
+mod nodes;
 mod openapi;
 mod options;
 mod patience;
@@ -35,7 +36,7 @@ pub use auth::new_token;
 pub use hosts::Hosts;
 pub use openapi::openapi;
 pub use proxies::Source as Proxies;
-pub use routes::router;
+pub use routes::{router, worker_router};
 pub use server::{serve, tls_config};
 
 use crate::archive::Archive;
@@ -43,7 +44,9 @@ use crate::catalogue::Catalogue;
 use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::metrics::Source;
+use crate::nodes::Nodes;
 use crate::rows::Rows;
+use crate::shards::Shards;
 use auth::Gate;
 use body::Bounds;
 use error::{ApiError, Result};
@@ -79,6 +82,8 @@ pub struct Settings {
     pub shutdown: Duration,
     /// Whether rows that the quality gate fails are held back, if the trigger does not say.
     pub quarantine: bool,
+    /// Hosts with several lanes.
+    pub shards: Arc<Shards>,
 }
 
 /// What the API works with.
@@ -101,6 +106,8 @@ pub struct Api {
     pub metrics: Option<Source>,
     /// How the proxies fare.
     pub proxies: Proxies,
+    /// Who works on this store.
+    pub nodes: Arc<Nodes>,
     /// Bounds.
     pub settings: Settings,
 }
@@ -116,6 +123,7 @@ struct Shared {
     hosts: Arc<dyn Hosts>,
     metrics: Option<Source>,
     proxies: Proxies,
+    nodes: Arc<Nodes>,
     settings: Settings,
     gate: Gate,
     /// Zones that clients said they made: name and type.

@@ -2,7 +2,7 @@
 
 use super::error::{no_such_method, no_such_path};
 use super::{
-    Api, Shared, access, account, archive, auth, changes, datasets, delivery, explain, hosts, manage,
+    Api, Shared, access, account, archive, auth, changes, datasets, delivery, explain, hosts, manage, nodes,
     openapi, progress, proxies, quality, snapshot, trigger,
 };
 use axum::Router;
@@ -22,9 +22,8 @@ pub(super) fn is_public(path: &str) -> bool {
     PUBLIC.contains(&path) || crate::ui::PATHS.contains(&path)
 }
 
-/// The API as a service.
-pub fn router(api: Arc<Api>) -> Router {
-    let shared = Arc::new(Shared {
+fn shared(api: &Api) -> Arc<Shared> {
+    Arc::new(Shared {
         store: api.store.clone(),
         rows: api.rows.clone(),
         archive: api.archive.clone(),
@@ -34,11 +33,17 @@ pub fn router(api: Arc<Api>) -> Router {
         hosts: api.hosts.clone(),
         metrics: api.metrics.clone(),
         proxies: api.proxies.clone(),
+        nodes: api.nodes.clone(),
         settings: api.settings.clone(),
         gate: auth::Gate::default(),
         zones: std::sync::Mutex::default(),
-    });
-    Router::new()
+    })
+}
+
+/// The API as a service.
+pub fn router(api: Arc<Api>) -> Router {
+    let shared = shared(&api);
+    let routes = Router::new()
         .route("/datasets/v3/trigger", post(trigger::trigger))
         .route("/datasets/v3/scrape", post(trigger::scrape))
         .route("/datasets/v3/progress/{snapshot_id}", get(progress::progress))
@@ -64,17 +69,29 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/hosts", get(hosts::list))
         .route("/hosts/{host}", get(hosts::host))
         .route("/proxies", get(proxies::proxies))
+        .route("/nodes", get(nodes::nodes))
         .route("/status", get(account::status))
         .route("/customer/balance", get(account::balance))
         .route("/zone/get_active_zones", get(account::zones))
         .route("/zone", get(account::zone).post(account::make_zone))
         .route("/zone/cost", get(account::zone_cost))
         .route("/zone/passwords", get(account::zone_passwords))
+        .route("/openapi.json", get(openapi_json))
+        .merge(crate::ui::routes());
+    served(routes, shared)
+}
+
+/// What a node serves that only works: whether it is well.
+pub fn worker_router(api: Arc<Api>) -> Router {
+    served(Router::new(), shared(&api))
+}
+
+/// These routes and those of every node, behind the walls.
+fn served(routes: Router<Arc<Shared>>, shared: Arc<Shared>) -> Router {
+    routes
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route("/openapi.json", get(openapi_json))
-        .merge(crate::ui::routes())
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn(typed))

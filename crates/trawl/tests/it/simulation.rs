@@ -77,6 +77,7 @@ impl World {
                 catalogue: catalogue.clone(),
                 clock: clock.clone(),
                 pool: Pool::on_caller(),
+                pace: None,
             };
             Worker::new(parts, settings(node))
         };
@@ -291,6 +292,8 @@ impl World {
 fn settings(node: &str) -> Settings {
     Settings {
         node: node.into(),
+        shared: true,
+        shards: Arc::default(),
         jobs: 8,
         express_jobs: 1,
         deliveries: 1,

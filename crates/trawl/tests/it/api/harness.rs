@@ -104,7 +104,10 @@ impl Server {
             body_idle_timeout: Duration::from_secs(30),
             shutdown: Duration::from_secs(1),
             quarantine: false,
+            shards: Arc::default(),
         };
+        let who = ("here".to_owned(), trawl::config::Role::All);
+        let nodes = trawl::nodes::Nodes::new(store.clone(), Arc::new(SystemClock), false, who, || (0, 0));
         change(&mut settings);
         let api = Arc::new(Api {
             rows: Rows::new(store.clone(), bucket.clone()),
@@ -116,6 +119,7 @@ impl Server {
             hosts: Arc::new(NoHosts),
             metrics: None,
             proxies: Arc::new(Vec::new),
+            nodes: Arc::new(nodes),
             settings: settings.clone(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
