@@ -91,6 +91,12 @@ pub(crate) fn crash() -> Result<Verdict> {
     script(&tools::python()?, "crash.py", &[])
 }
 
+pub(crate) fn cluster() -> Result<Verdict> {
+    tools::postgresql()?;
+    tools::faketime()?;
+    script(&tools::venv_with_s3()?, "cluster.py", &[])
+}
+
 /// The saved pages are not in this repository (they belong to their publishers): in CI they must be there.
 pub(crate) fn pages() -> Result<Verdict> {
     let shared = |name: &str, default: &str| match std::env::var_os(name) {

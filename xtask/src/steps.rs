@@ -2,7 +2,7 @@
 
 use crate::report::{Report, Verdict};
 use crate::shell::{cargo, run};
-use crate::{clients, tidy};
+use crate::{clients, tidy, tools};
 use anyhow::{Result, bail};
 use std::time::Instant;
 
@@ -108,6 +108,11 @@ pub(crate) const ALL: &[Step] = &[
         check: clients::crash,
     },
     Step {
+        name: "cluster",
+        what: "chaos: nodes killed and stopped, clocks wrong, a database that restarts, a bucket that fails",
+        check: clients::cluster,
+    },
+    Step {
         name: "pages",
         what: "776 saved pages with faults, in all formats, and discovery",
         check: clients::pages,
@@ -135,6 +140,7 @@ const CLIENTS: &[&str] = &[
     "readme",
     "demo",
     "crash",
+    "cluster",
     "pages",
 ];
 
@@ -190,6 +196,7 @@ fn doc() -> Result<Verdict> {
 }
 
 fn unit() -> Result<Verdict> {
+    tools::postgresql()?;
     run(cargo().args(["test", "--workspace", "--locked"]))?;
     Ok(Verdict::Passed)
 }

@@ -111,6 +111,33 @@ pub(crate) fn chromium() -> Result<()> {
     if is_there() { Ok(()) } else { bail!("a Chromium was installed but does not run") }
 }
 
+/// Makes sure that there are the programs of a PostgreSQL server, for servers of the tests' own.
+pub(crate) fn postgresql() -> Result<()> {
+    let is_there = || {
+        let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        versions.into_iter().any(|version| version.path().join("bin/postgres").exists())
+    };
+    let elsewhere = std::env::var_os("TRAWL_TEST_POSTGRES").is_some_and(|url| !url.is_empty());
+    if elsewhere || is_there() {
+        return Ok(());
+    }
+    install(&["postgresql"])?;
+    if is_there() { Ok(()) } else { bail!("PostgreSQL was installed but is not in /usr/lib/postgresql") }
+}
+
+/// Makes sure that there is the library that shifts the clock of a program.
+pub(crate) fn faketime() -> Result<()> {
+    let is_there = || {
+        let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"];
+        folders.iter().any(|folder| Path::new(folder).join("faketime/libfaketime.so.1").exists())
+    };
+    if is_there() {
+        return Ok(());
+    }
+    install(&["faketime"])?;
+    if is_there() { Ok(()) } else { bail!("faketime was installed, but its library is not where it should be") }
+}
+
 fn node_version() -> Option<u32> {
     let text = ask(Command::new("node").arg("--version"))?;
     text.trim_start_matches('v').split('.').next()?.parse().ok()

@@ -19,10 +19,13 @@
 mod bucket;
 mod disk;
 mod error;
+mod postgres;
 mod sqlite;
+mod told;
 
 pub use bucket::{Bucket, BucketError, FolderBucket};
 pub use error::StoreError;
+pub use postgres::{PostgresSettings, PostgresStore, SchemaVersions};
 pub use sqlite::SqliteStore;
 
 use async_trait::async_trait;
@@ -344,7 +347,8 @@ pub trait Store: Send + Sync + 'static {
     /// Ends a run as failed, with a message for the caller.
     async fn fail(&self, id: &SnapshotId, message: &str, now: Timestamp) -> Result<()>;
 
-    /// What time alone brings about: ended leases go back to waiting (split after
+    /// What time alone brings about: ended leases go back to waiting (settled without a row if the run has met its
+    /// `limit_multiple_results` meanwhile, split after
     /// [`model::limit::LOST_LEASES_SPLIT`], settled as `internal_error` after
     /// [`model::limit::LOST_LEASES_SETTLE`]), passed deadlines stop their runs, abandoned `starting` runs
     /// (older than `starting_ms`) are discarded, old idempotency keys forgotten.

@@ -89,7 +89,7 @@ impl Bench {
             let slices: Vec<_> = (0..jobs)
                 .map(|n| vec![Input::given(n, format!("{{\"n\":{n}}}"), format!("h{}", n % hosts))])
                 .collect();
-            create::add(tx, &id, &create::pack(&slices)?, NOW)?;
+            create::add(tx, &id, &crate::told::pack(&slices)?, NOW)?;
             let trigger = trigger(limit_per_input);
             create::commit(tx, &Commit { id, trigger, deliveries: Vec::new(), idempotency: None, now: NOW })
         });

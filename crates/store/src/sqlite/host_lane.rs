@@ -44,7 +44,3 @@ pub(super) fn let_go(tx: &mut Tx<'_>, lane: i64, n: i64) -> Result<()> {
     }
     Ok(())
 }
-
-#[cfg(test)]
-#[path = "host_lane_tests.rs"]
-mod tests;
