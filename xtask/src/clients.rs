@@ -49,6 +49,14 @@ pub(crate) fn deliveries() -> Result<Verdict> {
     script(&tools::python()?, "deliveries.py", &[])
 }
 
+pub(crate) fn parquet() -> Result<Verdict> {
+    script(&tools::venv()?, "parquet.py", &[])
+}
+
+pub(crate) fn schedules() -> Result<Verdict> {
+    script(&tools::python()?, "schedules.py", &[])
+}
+
 pub(crate) fn reload() -> Result<Verdict> {
     script(&tools::python()?, "reload.py", &[])
 }
@@ -66,6 +74,11 @@ pub(crate) fn browser() -> Result<Verdict> {
     script(&tools::python()?, "browser.py", &[])
 }
 
+pub(crate) fn browser_identity() -> Result<Verdict> {
+    tools::chromium()?;
+    script(&tools::python()?, "browser_identity.py", &[])
+}
+
 pub(crate) fn author() -> Result<Verdict> {
     script(&tools::venv()?, "author.py", &[])
 }
@@ -76,6 +89,10 @@ pub(crate) fn identity() -> Result<Verdict> {
 
 pub(crate) fn archive() -> Result<Verdict> {
     script(&tools::venv()?, "archive.py", &[])
+}
+
+pub(crate) fn bucket() -> Result<Verdict> {
+    script(&tools::venv_with_s3()?, "bucket.py", &[])
 }
 
 pub(crate) fn readme() -> Result<Verdict> {

@@ -36,9 +36,18 @@ pub(crate) fn python() -> Result<PathBuf> {
 
 /// The Python of a virtual environment that holds exactly `tests/clients/requirements.txt`.
 pub(crate) fn venv() -> Result<PathBuf> {
-    let home = target().join("xtask/venv");
+    venv_of("venv", "requirements.txt")
+}
+
+/// The Python of another, with an S3 server: 140 MB that most steps do without.
+pub(crate) fn venv_with_s3() -> Result<PathBuf> {
+    venv_of("venv-s3", "bucket-requirements.txt")
+}
+
+fn venv_of(name: &str, list: &str) -> Result<PathBuf> {
+    let home = target().join("xtask").join(name);
     let python_in = home.join("bin/python");
-    let list = root().join("tests/clients/requirements.txt");
+    let list = root().join("tests/clients").join(list);
     if is_made_from(&home, &list)? && python_in.exists() {
         return Ok(python_in);
     }
@@ -96,8 +105,12 @@ pub(crate) fn openssl_and_curl() -> Result<()> {
     if missing.is_empty() { Ok(()) } else { install(&missing) }
 }
 
-/// Makes sure that there is a Chromium.
+/// Makes sure that there is a Chromium, and what gives it further authorities.
 pub(crate) fn chromium() -> Result<()> {
+    // It has no option that only tells its version.
+    if ask(Command::new("sh").args(["-c", "command -v certutil"])).is_none() {
+        install(&["libnss3-tools"])?;
+    }
     let is_there = || {
         ["chromium-headless-shell", "chromium", "google-chrome"]
             .iter()
@@ -135,7 +148,11 @@ pub(crate) fn faketime() -> Result<()> {
         return Ok(());
     }
     install(&["faketime"])?;
-    if is_there() { Ok(()) } else { bail!("faketime was installed, but its library is not where it should be") }
+    if is_there() {
+        Ok(())
+    } else {
+        bail!("faketime was installed, but its library is not where it should be")
+    }
 }
 
 fn node_version() -> Option<u32> {

@@ -4,23 +4,34 @@ use crate::api::{self, Api};
 use crate::cache;
 use crate::catalogue::Catalogue;
 use crate::changes::Changes;
-use crate::clock::{Clock, SteadyClock};
+use crate::clock::{Clock, SteadyClock, SystemClock};
 use crate::config::Config;
+use crate::deliver::{Courier, CourierParts, CourierSettings, MailSettings, Mailer};
 use crate::hosts;
 use crate::nodes::{self, Nodes};
 use crate::rows::Rows;
 use crate::shards::Shards;
+use crate::vault::Vault;
 use crate::worker::{self, DeliverSettings, Pool, Worker};
-use anyhow::{Context, Result, bail};
-use fetch::{BrowserFetcher, BrowserSettings, Fetcher, HttpFetcher, Outbound, OutboundSettings, Router};
+use anyhow::{Context, Result, anyhow, bail};
+use fetch::{
+    BrowserFetcher, BrowserSettings, BucketConnector, Fetcher, HttpFetcher, Outbound, OutboundSettings,
+    Router,
+};
 use model::{FetchMode, Patience, RetryPolicy, Reuse};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Bucket, FolderBucket, SqliteStore, Store};
+use store::{
+    Bucket, BucketUrl, FolderBucket, ObjectBucket, PostgresSettings, PostgresStore, SchemaVersions,
+    SqliteStore, Store,
+};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+/// Where a start tries the bucket out.
+pub(crate) const PROBES: &str = "probes/";
 
 /// Every part of a running server.
 pub struct App {
@@ -58,8 +69,7 @@ impl App {
             .with_context(|| format!("the data folder `{}` cannot be made", data.display()))?;
         let lock = config.is_alone().then(|| lock_folder(&data)).transpose()?;
         let store = open_store(&config).await?;
-        let bucket: Arc<dyn Bucket> =
-            Arc::new(FolderBucket::open(data.join("bucket")).context("the bucket's folder")?);
+        let bucket = open_bucket(&config).await?;
         let steady = follow(&*store).await?;
         let clock: Arc<dyn Clock> = steady.clone();
         let folder = (!config.scrapers.is_empty()).then(|| PathBuf::from(&config.scrapers));
@@ -69,13 +79,15 @@ impl App {
         let fetcher = Arc::new(HttpFetcher::new(fetch_settings(&config)?)?);
         let browser = BrowserFetcher::new(&fetcher, browser_settings(&config));
         tell_if_missing(&browser, &catalogue, config.browser.mode);
-        let outbound = Arc::new(Outbound::new(&OutboundSettings {
+        let strangers = OutboundSettings {
             user_agent: config.fetch.user_agent.clone(),
             allow_networks: config.deliver.allow_networks.clone(),
             extra_ca: path(&config.deliver.extra_ca),
             names: names(&config.fetch.names)?,
             ..OutboundSettings::default()
-        })?);
+        };
+        let outbound = Arc::new(Outbound::new(&strangers)?);
+        let courier = Arc::new(courier(&config, &store, &outbound, &strangers)?);
         hosts::load(&*store, &fetcher, clock.now()).await;
         let pool = Pool::new(config.worker.extract_threads).context("reading threads")?;
         let is_replay = pages.is_some();
@@ -85,6 +97,7 @@ impl App {
             fetcher: pages
                 .unwrap_or_else(|| Arc::new(Router::new(fetcher.clone(), Arc::new(browser.clone())))),
             outbound,
+            courier,
             catalogue: catalogue.clone(),
             clock: clock.clone(),
             pool: pool.clone(),
@@ -153,7 +166,14 @@ impl App {
         let api = Arc::new(self.api());
         let settings = api.settings.clone();
         let mut stop = self.stop.subscribe();
-        let router = if self.config.role.serves() { api::router(api) } else { api::worker_router(api) };
+        let router = if self.config.role.serves() {
+            let keeper = self.stop.subscribe();
+            let router = api::router(&api);
+            self.parts.push(tokio::spawn(api::keep_schedules(api, keeper)));
+            router
+        } else {
+            api::worker_router(&api)
+        };
         self.parts.push(tokio::spawn(async move {
             let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
             api::serve(listener, router, tls, &settings, stopped).await;
@@ -174,6 +194,7 @@ impl App {
         let fetcher = self.fetcher.clone();
         Api {
             proxies: Arc::new(move || fetcher.proxies()),
+            courier: self.worker.courier.clone(),
             store: self.store.clone(),
             rows: self.rows.clone(),
             archive: self.worker.archive.clone(),
@@ -187,6 +208,7 @@ impl App {
             hosts: self.fetcher.clone(),
             metrics: config.metrics.enabled.then_some(metrics),
             nodes: self.nodes.clone(),
+            schedules: Arc::default(),
             settings: api::Settings {
                 api_token: Some(config.api_token.0.clone()).filter(|t| !t.is_empty()),
                 body_bytes_max: config.api.body_bytes_max,
@@ -230,6 +252,36 @@ impl App {
     }
 }
 
+/// What hands files over, with the keys of their credentials.
+fn courier(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    outbound: &Arc<Outbound>,
+    strangers: &OutboundSettings,
+) -> Result<Courier> {
+    let old: Vec<&str> = config.secret_keys_old.iter().map(|key| key.0.as_str()).collect();
+    let shared = !config.is_alone();
+    let vault = Vault::open(&config.secret_key.0, &old, shared, &config.data)?;
+    let timeout = Duration::from_secs(config.deliver.timeout_secs);
+    let mail = (!config.email.smtp_url.0.is_empty()).then(|| MailSettings {
+        smtp_url: config.email.smtp_url.0.clone(),
+        from: config.email.from.clone(),
+        attach_bytes_max: config.email.attach_bytes_max,
+        public_url: config.public_url.clone(),
+        timeout,
+    });
+    let extra_ca = path(&config.deliver.extra_ca);
+    let parts = CourierParts {
+        vault: Arc::new(vault),
+        outbound: outbound.clone(),
+        connector: BucketConnector::guarded(strangers)?,
+        store: store.clone(),
+        mailer: mail.map(|mail| Mailer::new(&mail, extra_ca.as_deref())).transpose()?,
+    };
+    let still = Duration::from_secs(config.deliver.upload_idle_secs);
+    Ok(Courier::new(parts, CourierSettings { timeout, still }))
+}
+
 /// One process per data folder: a second would take the first one's leases for its own former life.
 fn lock_folder(data: &Path) -> Result<std::fs::File> {
     let path = data.join("lock");
@@ -242,17 +294,39 @@ fn lock_folder(data: &Path) -> Result<std::fs::File> {
 /// The store that the settings name; also used by the command line beside a running server.
 pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
     if !config.is_alone() {
-        bail!("`database`: PostgreSQL is not available in this version");
+        let (url, settings) = postgres(config);
+        if !config.migrate_at_start {
+            let SchemaVersions { found, known } =
+                PostgresStore::versions(url, &settings).await.context("the database")?;
+            if found < known {
+                bail!(
+                    "the database has schema version {found} and this program wants {known}: run `trawl migrate` first"
+                );
+            }
+        }
+        return Ok(Arc::new(
+            PostgresStore::open(url, settings).await.context("the database cannot be opened")?,
+        ));
     }
     let path = config.data.join("trawl.sqlite");
     let store = SqliteStore::open_with(&path, config.migrate_at_start);
     Ok(Arc::new(store.with_context(|| format!("the database `{}` cannot be opened", path.display()))?))
 }
 
+/// The address of the PostgreSQL database, and how it is used.
+fn postgres(config: &Config) -> (&str, PostgresSettings) {
+    let pool = config.database_connections;
+    (&config.database.0, PostgresSettings { pool, ..PostgresSettings::default() })
+}
+
 /// Brings the database to this version's form; its schema version before and after. 0 before: it was made.
 pub async fn migrate(config: &Config) -> Result<(u32, u32)> {
     if !config.is_alone() {
-        bail!("`database`: PostgreSQL is not available in this version");
+        let (url, settings) = postgres(config);
+        let SchemaVersions { found, known } =
+            PostgresStore::migrate(url, &settings).await.context("the database")?;
+        let version = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        return Ok((version(found), version(known)));
     }
     let path = config.data.join("trawl.sqlite");
     SqliteStore::migrate(&path).with_context(|| format!("the database `{}`", path.display()))
@@ -269,6 +343,29 @@ pub async fn follow(store: &dyn Store) -> Result<Arc<SteadyClock>> {
         }
     }
     Ok(Arc::new(clock))
+}
+
+/// The bucket that the settings name, after it has been written to, read from and deleted from once.
+pub async fn open_bucket(config: &Config) -> Result<Arc<dyn Bucket>> {
+    let (bucket, what): (Arc<dyn Bucket>, _) = if config.storage == "file" {
+        let folder = FolderBucket::open(config.data.join("bucket")).context("the bucket's folder")?;
+        (Arc::new(folder), "the bucket's folder")
+    } else {
+        let url = BucketUrl::parse(&config.storage).map_err(|why| anyhow!("`storage`: an address {why}"))?;
+        // The operator names the bucket, so it may lie in a private network.
+        let connector = BucketConnector::open(&OutboundSettings {
+            user_agent: config.fetch.user_agent.clone(),
+            extra_ca: path(&config.storage_extra_ca),
+            names: names(&config.fetch.names)?,
+            ..OutboundSettings::default()
+        })
+        .map_err(|error| anyhow!("`storage_{}`: {}", error.setting, error.reason))?;
+        let store = url.open(connector).map_err(|why| anyhow!("`storage`: {why}"))?;
+        (Arc::new(ObjectBucket::new(store, &url.prefix)), config.storage.as_str())
+    };
+    let key = format!("{PROBES}{:016x}", SystemClock.random());
+    store::probe(&*bucket, &key).await.with_context(|| format!("`storage`: {what} cannot be worked with"))?;
+    Ok(bucket)
 }
 
 fn path(text: &str) -> Option<PathBuf> {
@@ -327,23 +424,34 @@ fn browser_settings(config: &Config) -> BrowserSettings {
         memory_mb: browser.memory_mb,
         page_memory_mb: browser.page_memory_mb,
         block: browser.block.clone(),
+        extra_ca: path(&config.fetch.extra_ca),
+        user_agent: Some(config.fetch.user_agent.clone()),
         arguments: browser.arguments.clone(),
         profiles: config.data.join("browser"),
     }
 }
 
-/// One line at the start, if a scraper wants a browser and there is none: everything else works.
+/// A line at the start, if a scraper wants a browser and there is none, or one that trusts less than it should: everything
+/// else works.
 fn tell_if_missing(browser: &BrowserFetcher, catalogue: &Catalogue, default: FetchMode) {
-    let Some(missing) = browser.missing() else { return };
+    let (missing, distrusts) = (browser.missing(), browser.distrusts());
+    if missing.is_none() && distrusts.is_none() {
+        return;
+    }
     let scrapers = catalogue.all();
     let wanting: Vec<&str> = scrapers
         .iter()
         .filter(|scraper| scraper.modes().any(|mode| mode.unwrap_or(default) != FetchMode::Plain))
         .map(|scraper| scraper.name())
         .collect();
-    if !wanting.is_empty() {
-        let wanting = wanting.join(", ");
+    if wanting.is_empty() {
+        return;
+    }
+    let wanting = wanting.join(", ");
+    if let Some(missing) = missing {
         tracing::warn!("{missing}; pages of these scrapers that need one become error rows: {wanting}");
+    } else if let Some(distrusts) = distrusts {
+        tracing::warn!("{distrusts}; these scrapers render pages: {wanting}");
     }
 }
 

@@ -31,10 +31,14 @@ pub struct Config {
     pub database_connections: usize,
     pub migrate_at_start: bool,
     pub storage: String,
+    pub storage_extra_ca: String,
     pub role: Role,
     pub node: String,
     pub shutdown_secs: u64,
     pub api_token: Secret,
+    pub public_url: String,
+    pub secret_key: Secret,
+    pub secret_keys_old: Vec<Secret>,
     pub log: String,
     pub log_format: LogFormat,
     pub tls: Tls,
@@ -45,6 +49,7 @@ pub struct Config {
     pub cache: Cache,
     pub browser: Browser,
     pub deliver: Deliver,
+    pub email: Email,
     pub archive: Archive,
     pub quality: Quality,
     pub retention: Retention,
@@ -196,6 +201,16 @@ pub struct Deliver {
     pub retry_hours: u64,
     pub retry_max_secs: u64,
     pub signing_secret: Secret,
+    pub upload_idle_secs: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see config.default.toml")]
+pub struct Email {
+    pub smtp_url: Secret,
+    pub from: String,
+    pub attach_bytes_max: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -291,7 +306,10 @@ impl Layers {
             if !variable.starts_with(PREFIX) || NOT_SETTINGS.contains(&variable.as_str()) {
                 continue;
             }
-            if let Some(name) = variable.strip_prefix(SECRET_PREFIX) {
+            // `secret_key` is a setting of this name, not a secret of a scraper.
+            if let Some(name) = variable.strip_prefix(SECRET_PREFIX)
+                && !names.contains_key(&variable)
+            {
                 self.secret(name, Value::String(text), "environment", &variable);
                 continue;
             }
@@ -404,9 +422,17 @@ impl Layers {
     pub fn show(&self) -> String {
         let secret = |name: &str| {
             name.starts_with(SECRETS)
-                || ["api_token", "fetch.proxy", "deliver.signing_secret"].contains(&name)
-                // Its address holds a password.
-                || name == "database"
+                || [
+                    "api_token",
+                    // Its address holds a password.
+                    "database",
+                    "secret_key",
+                    "secret_keys_old",
+                    "fetch.proxy",
+                    "deliver.signing_secret",
+                    "email.smtp_url",
+                ]
+                .contains(&name)
         };
         let empty = |value: &Value| value.as_str() == Some("") || value.as_array().is_some_and(Vec::is_empty);
         self.values
@@ -468,11 +494,26 @@ impl Config {
         if let Err(fault) = Shards::parse(&self.fetch.host_shards, self.fetch.host_concurrency) {
             need(false, &format!("`fetch.host_shards`: {fault}"));
         }
-        need(
-            self.storage == "file",
-            "`storage` should be \"file\": object stores are not available in this version",
-        );
+        if self.storage != "file"
+            && let Err(why) = store::BucketUrl::parse(&self.storage)
+        {
+            need(
+                false,
+                &format!("`storage` should be \"file\" or the address of a bucket: an address {why}"),
+            );
+        }
         need(self.tls.cert.is_empty() == self.tls.key.is_empty(), "`tls.cert` and `tls.key` go together");
+        need(
+            self.email.smtp_url.0.is_empty() == self.email.from.is_empty(),
+            "`email.smtp_url` and `email.from` go together",
+        );
+        need(
+            self.public_url.is_empty()
+                || self.public_url.starts_with("https://")
+                || self.public_url.starts_with("http://"),
+            "`public_url` should begin with `https://` or `http://`, or be empty",
+        );
+        need(self.deliver.upload_idle_secs > 0, "`deliver.upload_idle_secs` should be at least 1");
         need(self.worker.jobs > 0, "`worker.jobs` should be at least 1");
         need(self.worker.express_jobs > 0, "`worker.express_jobs` should be at least 1");
         need(self.worker.deliveries > 0, "`worker.deliveries` should be at least 1");
@@ -581,6 +622,15 @@ mod tests {
         ] {
             assert!(faults.contains(part), "{part} not in {faults}");
         }
+    }
+
+    #[test]
+    fn storage_is_a_folder_or_a_bucket() {
+        for good in ["file", "s3://rows/trawl", "gs://rows", "az://rows/x"] {
+            assert_eq!(env(&[("TRAWL_STORAGE", good)]).build().unwrap().storage, good);
+        }
+        let faults = env(&[("TRAWL_STORAGE", "s3://key:hunter2@rows")]).build().unwrap_err().join("");
+        assert!(faults.contains("`storage` should be") && !faults.contains("hunter2"), "{faults}");
     }
 
     #[test]

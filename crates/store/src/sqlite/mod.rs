@@ -9,6 +9,7 @@ mod archive;
 mod claim;
 mod create;
 mod delivery;
+mod delivery_list;
 mod document;
 mod finish;
 mod host;
@@ -27,9 +28,9 @@ mod token;
 mod writer;
 
 use crate::{
-    Aborted, Change, Claim, Claimed, Commit, Committed, DeliveryLease, Document, Finished, Gauges, Held,
-    Idempotency, Judged, KeptPart, Lease, NewSnapshot, Put, Registered, Remembered, Result, SnapshotFilter,
-    Store, StoreError, Token,
+    Aborted, Change, Claim, Claimed, Commit, Committed, DeliveryFilter, DeliveryLease, Document, Finished,
+    Gauges, Held, Idempotency, Judged, KeptPart, Lease, ListedDelivery, NewSnapshot, Put, Registered,
+    Remembered, Result, SnapshotFilter, Store, StoreError, Token,
 };
 use async_trait::async_trait;
 use model::{
@@ -250,6 +251,11 @@ impl Store for SqliteStore {
         self.write(move |tx| delivery::promise(tx, &delivery)).await
     }
 
+    async fn redeliver(&self, id: &DeliveryId, now: Timestamp) -> Result<()> {
+        let id = id.clone();
+        self.write(move |tx| delivery::redeliver(tx, &id, now)).await
+    }
+
     async fn claim_deliveries(&self, claim: Claim) -> Result<(Vec<DeliveryLease>, Option<Timestamp>)> {
         self.prepare(move |tx| delivery::claim(tx, &claim)).await
     }
@@ -316,6 +322,10 @@ impl Store for SqliteStore {
     async fn deliveries(&self, id: &SnapshotId) -> Result<Vec<Delivery>> {
         let id = id.clone();
         self.read(move |conn| delivery::of_run(conn, run::key_of(conn, &id)?)).await
+    }
+
+    async fn list_deliveries(&self, filter: DeliveryFilter) -> Result<Vec<ListedDelivery>> {
+        self.read(move |conn| delivery_list::list(conn, &filter)).await
     }
 
     async fn quality(&self, id: &SnapshotId) -> Result<Judged> {

@@ -10,12 +10,15 @@ mod auth;
 mod body;
 mod changes;
 mod datasets;
+mod defaults;
 mod delivery;
+mod delivery_list;
 mod destination;
 mod error;
 mod explain;
 mod hosts;
 mod ingest;
+mod keeper;
 mod lanes;
 mod manage;
 mod nodes;
@@ -27,6 +30,7 @@ mod proxies;
 mod quality;
 mod query;
 mod routes;
+mod schedules;
 mod server;
 mod snapshot;
 mod submit;
@@ -34,6 +38,7 @@ mod trigger;
 
 pub use auth::new_token;
 pub use hosts::Hosts;
+pub use keeper::keep_schedules;
 pub use openapi::openapi;
 pub use proxies::Source as Proxies;
 pub use routes::{router, worker_router};
@@ -43,6 +48,7 @@ use crate::archive::Archive;
 use crate::catalogue::Catalogue;
 use crate::changes::Changes;
 use crate::clock::Clock;
+use crate::deliver::Courier;
 use crate::metrics::Source;
 use crate::nodes::Nodes;
 use crate::rows::Rows;
@@ -108,6 +114,10 @@ pub struct Api {
     pub proxies: Proxies,
     /// Who works on this store.
     pub nodes: Arc<Nodes>,
+    /// Told when a schedule was made, changed or taken away.
+    pub schedules: Arc<tokio::sync::Notify>,
+    /// Files to other places.
+    pub courier: Arc<Courier>,
     /// Bounds.
     pub settings: Settings,
 }
@@ -124,6 +134,8 @@ struct Shared {
     metrics: Option<Source>,
     proxies: Proxies,
     nodes: Arc<Nodes>,
+    schedules: Arc<tokio::sync::Notify>,
+    courier: Arc<Courier>,
     settings: Settings,
     gate: Gate,
     /// Zones that clients said they made: name and type.
@@ -131,6 +143,26 @@ struct Shared {
 }
 
 impl Shared {
+    fn of(api: &Api) -> Self {
+        Self {
+            store: api.store.clone(),
+            rows: api.rows.clone(),
+            archive: api.archive.clone(),
+            changes: api.changes.clone(),
+            catalogue: api.catalogue.clone(),
+            clock: api.clock.clone(),
+            hosts: api.hosts.clone(),
+            metrics: api.metrics.clone(),
+            proxies: api.proxies.clone(),
+            nodes: api.nodes.clone(),
+            schedules: api.schedules.clone(),
+            courier: api.courier.clone(),
+            settings: api.settings.clone(),
+            gate: Gate::default(),
+            zones: std::sync::Mutex::default(),
+        }
+    }
+
     fn bounds(&self) -> Bounds {
         Bounds { bytes: self.settings.body_bytes_max, idle: self.settings.body_idle_timeout }
     }

@@ -2,8 +2,8 @@
 
 use super::error::{no_such_method, no_such_path};
 use super::{
-    Api, Shared, access, account, archive, auth, changes, datasets, delivery, explain, hosts, manage, nodes,
-    openapi, progress, proxies, quality, snapshot, trigger,
+    Api, Shared, access, account, archive, auth, changes, datasets, defaults, delivery, delivery_list,
+    explain, hosts, manage, nodes, openapi, progress, proxies, quality, schedules, snapshot, trigger,
 };
 use axum::Router;
 use axum::extract::State;
@@ -22,27 +22,9 @@ pub(super) fn is_public(path: &str) -> bool {
     PUBLIC.contains(&path) || crate::ui::PATHS.contains(&path)
 }
 
-fn shared(api: &Api) -> Arc<Shared> {
-    Arc::new(Shared {
-        store: api.store.clone(),
-        rows: api.rows.clone(),
-        archive: api.archive.clone(),
-        changes: api.changes.clone(),
-        catalogue: api.catalogue.clone(),
-        clock: api.clock.clone(),
-        hosts: api.hosts.clone(),
-        metrics: api.metrics.clone(),
-        proxies: api.proxies.clone(),
-        nodes: api.nodes.clone(),
-        settings: api.settings.clone(),
-        gate: auth::Gate::default(),
-        zones: std::sync::Mutex::default(),
-    })
-}
-
 /// The API as a service.
-pub fn router(api: Arc<Api>) -> Router {
-    let shared = shared(&api);
+pub fn router(api: &Api) -> Router {
+    let shared = Arc::new(Shared::of(api));
     let routes = Router::new()
         .route("/datasets/v3/trigger", post(trigger::trigger))
         .route("/datasets/v3/scrape", post(trigger::scrape))
@@ -63,7 +45,20 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/datasets/v3/log/{snapshot_id}", get(manage::log))
         .route("/datasets/v3/deliver/{snapshot_id}", post(delivery::deliver))
         .route("/datasets/v3/delivery/{delivery_id}", get(delivery::delivery))
+        .route("/datasets/v3/delivery/{delivery_id}/retry", post(delivery::retry))
+        .route("/datasets/v3/deliveries", get(delivery_list::list))
+        .route(
+            "/datasets/v3/delivery_settings/{dataset_id}",
+            get(defaults::get).put(defaults::put).delete(defaults::delete),
+        )
+        .route("/datasets/delivery_settings/test", post(defaults::test))
         .route("/datasets/v3/scrapers", get(datasets::scrapers))
+        .route("/datasets/v3/schedules", get(schedules::list).post(schedules::create))
+        .route(
+            "/datasets/v3/schedules/{schedule_id}",
+            get(schedules::get).put(schedules::put).patch(schedules::patch).delete(schedules::delete),
+        )
+        .route("/datasets/v3/schedules/{schedule_id}/run", post(schedules::run))
         .route("/datasets/list", get(datasets::list))
         .route("/datasets/{dataset_id}/metadata", get(datasets::metadata))
         .route("/hosts", get(hosts::list))
@@ -82,8 +77,8 @@ pub fn router(api: Arc<Api>) -> Router {
 }
 
 /// What a node serves that only works: whether it is well.
-pub fn worker_router(api: Arc<Api>) -> Router {
-    served(Router::new(), shared(&api))
+pub fn worker_router(api: &Api) -> Router {
+    served(Router::new(), Arc::new(Shared::of(api)))
 }
 
 /// These routes and those of every node, behind the walls.

@@ -33,6 +33,7 @@ use crate::cache::{self, PageCache};
 use crate::catalogue::Catalogue;
 use crate::changes::{Baselines, Changes};
 use crate::clock::Clock;
+use crate::deliver::Courier;
 use crate::rows::Rows;
 use crate::shards::Shards;
 use fetch::{Fetcher, Outbound};
@@ -95,6 +96,7 @@ pub struct Worker {
     pub(crate) bucket: Arc<dyn Bucket>,
     pub(crate) fetcher: Arc<dyn Fetcher>,
     pub(crate) outbound: Arc<Outbound>,
+    pub(crate) courier: Arc<Courier>,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rows: Rows,
@@ -128,6 +130,8 @@ pub struct Parts {
     pub fetcher: Arc<dyn Fetcher>,
     /// Receivers of webhooks.
     pub outbound: Arc<Outbound>,
+    /// Files to other places.
+    pub courier: Arc<Courier>,
     /// The scrapers.
     pub catalogue: Arc<Catalogue>,
     /// Time and chance.
@@ -153,7 +157,7 @@ pub trait Pace: Send + Sync + 'static {
 impl Worker {
     /// A worker of these parts; [`Worker::run`] sets it going.
     pub fn new(parts: Parts, settings: Settings) -> Arc<Self> {
-        let Parts { store, bucket, fetcher, outbound, catalogue, clock, pool, pace } = parts;
+        let Parts { store, bucket, fetcher, outbound, courier, catalogue, clock, pool, pace } = parts;
         let leases = Leases::new(settings.lease_ms, settings.shards.clone(), pace.clone());
         let rows = Rows::new(store.clone(), bucket.clone());
         let logins = login::Logins::default();
@@ -166,6 +170,7 @@ impl Worker {
             bucket,
             fetcher,
             outbound,
+            courier,
             catalogue,
             clock,
             rows,
@@ -214,7 +219,7 @@ impl Worker {
     /// One round: claims what is due and does it to the end. The loop around it is [`Worker::run`]; a simulation
     /// calls it by itself. Returns how many slices were done.
     pub async fn tick(self: &Arc<Self>) -> usize {
-        let Ok((leases, _)) = self.claim(Lane::Ordinary, self.settings.jobs).await else {
+        let Ok((leases, _)) = self.claim(Lane::Ordinary, self.settings.jobs, Vec::new()).await else {
             return 0;
         };
         let n = leases.len();
@@ -226,7 +231,7 @@ impl Worker {
 
     /// One round of deliveries, as [`Worker::tick`]. Returns how many were attempted.
     pub async fn tick_deliveries(self: &Arc<Self>) -> usize {
-        let ask = self.ask(Lane::Ordinary, self.settings.deliveries);
+        let ask = self.ask(Lane::Ordinary, self.settings.deliveries, Vec::new());
         let Ok((leases, _)) = self.store.claim_deliveries(ask).await else { return 0 };
         let n = leases.len();
         for lease in leases {
@@ -236,9 +241,14 @@ impl Worker {
     }
 
     /// Leases due jobs, and takes their hosts over.
-    async fn claim(&self, lane: Lane, jobs: usize) -> store::Result<(Vec<(Lease, Hold)>, Option<Timestamp>)> {
+    async fn claim(
+        &self,
+        lane: Lane,
+        jobs: usize,
+        pass_over: Vec<String>,
+    ) -> store::Result<(Vec<(Lease, Hold)>, Option<Timestamp>)> {
         let asked = Uptime::now();
-        let claimed = self.store.claim(self.ask(lane, jobs)).await?;
+        let claimed = self.store.claim(self.ask(lane, jobs, pass_over)).await?;
         let mut taken_over = Vec::new();
         let hold = |lease: Lease| {
             let (hold, is_first) = self.leases.hold(&lease, asked);
@@ -278,7 +288,7 @@ impl Worker {
         }
     }
 
-    fn ask(&self, lane: Lane, jobs: usize) -> Claim {
+    fn ask(&self, lane: Lane, jobs: usize, pass_over: Vec<String>) -> Claim {
         let now = self.clock.now();
         Claim {
             jobs,
@@ -286,12 +296,13 @@ impl Worker {
             node: self.settings.node.clone(),
             now,
             lease_until: now.plus_ms(self.settings.lease_ms),
+            pass_over,
         }
     }
 
     async fn collect_loop(self: Arc<Self>, lane: Lane, mut stop: watch::Receiver<bool>) {
         let most = if lane == Lane::Express { self.settings.express_jobs } else { self.settings.jobs };
-        let slots = Slots::new(most);
+        let slots = Slots::new(most, self.settings.slice_parallel);
         let mut changes = self.store.subscribe();
         let mut running = JoinSet::new();
         while !*stop.borrow() {
@@ -299,12 +310,14 @@ impl Worker {
             let mut next_due = None;
             let free = slots.free();
             if free > 0 {
-                match self.claim(lane, free.min(CLAIM_JOBS)).await {
+                match self.claim(lane, free.min(CLAIM_JOBS), slots.crowded()).await {
                     Ok((leases, due)) => {
                         next_due = due;
                         let got = leases.len();
                         for (lease, hold) in leases {
-                            let slot = slots.take();
+                            let inputs = &lease.job.inputs;
+                            let host = inputs.first().map_or("", |input| input.host.as_str());
+                            let slot = slots.take(host, inputs.len());
                             let worker = self.clone();
                             running.spawn(async move {
                                 worker.collect(lease, hold, Some(slot)).await;
@@ -333,7 +346,7 @@ impl Worker {
     }
 
     async fn deliver_loop(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let slots = Slots::new(self.settings.deliveries);
+        let slots = Slots::new(self.settings.deliveries, 1);
         let mut changes = self.store.subscribe();
         let mut running = JoinSet::new();
         while !*stop.borrow() {
@@ -341,12 +354,12 @@ impl Worker {
             let mut next_due = None;
             let free = slots.free();
             if free > 0 {
-                match self.store.claim_deliveries(self.ask(Lane::Ordinary, free)).await {
+                match self.store.claim_deliveries(self.ask(Lane::Ordinary, free, Vec::new())).await {
                     Ok((leases, due)) => {
                         next_due = due;
                         let got = leases.len();
                         for lease in leases {
-                            let slot = slots.take();
+                            let slot = slots.take("", 1);
                             let worker = self.clone();
                             running.spawn(async move {
                                 worker.deliver(lease).await;
