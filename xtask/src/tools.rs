@@ -148,7 +148,11 @@ pub(crate) fn faketime() -> Result<()> {
         return Ok(());
     }
     install(&["faketime"])?;
-    if is_there() { Ok(()) } else { bail!("faketime was installed, but its library is not where it should be") }
+    if is_there() {
+        Ok(())
+    } else {
+        bail!("faketime was installed, but its library is not where it should be")
+    }
 }
 
 fn node_version() -> Option<u32> {

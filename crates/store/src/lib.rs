@@ -515,6 +515,11 @@ pub trait Store: Send + Sync + 'static {
 
     // --- News ------------------------------------------------------------------------------------------------
 
+    /// The time by the store's own clock, if several nodes share it and are to follow that; their own may be wrong.
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
+
     /// Changes from now on, told after their transaction is durable.
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Change>;
 

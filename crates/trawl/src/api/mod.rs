@@ -21,6 +21,7 @@ mod ingest;
 mod keeper;
 mod lanes;
 mod manage;
+mod nodes;
 mod openapi;
 mod options;
 mod patience;
@@ -40,7 +41,7 @@ pub use hosts::Hosts;
 pub use keeper::keep_schedules;
 pub use openapi::openapi;
 pub use proxies::Source as Proxies;
-pub use routes::router;
+pub use routes::{router, worker_router};
 pub use server::{serve, tls_config};
 
 use crate::archive::Archive;
@@ -49,7 +50,9 @@ use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::deliver::Courier;
 use crate::metrics::Source;
+use crate::nodes::Nodes;
 use crate::rows::Rows;
+use crate::shards::Shards;
 use auth::Gate;
 use body::Bounds;
 use error::{ApiError, Result};
@@ -85,6 +88,8 @@ pub struct Settings {
     pub shutdown: Duration,
     /// Whether rows that the quality gate fails are held back, if the trigger does not say.
     pub quarantine: bool,
+    /// Hosts with several lanes.
+    pub shards: Arc<Shards>,
 }
 
 /// What the API works with.
@@ -107,6 +112,8 @@ pub struct Api {
     pub metrics: Option<Source>,
     /// How the proxies fare.
     pub proxies: Proxies,
+    /// Who works on this store.
+    pub nodes: Arc<Nodes>,
     /// Told when a schedule was made, changed or taken away.
     pub schedules: Arc<tokio::sync::Notify>,
     /// Files to other places.
@@ -126,6 +133,7 @@ struct Shared {
     hosts: Arc<dyn Hosts>,
     metrics: Option<Source>,
     proxies: Proxies,
+    nodes: Arc<Nodes>,
     schedules: Arc<tokio::sync::Notify>,
     courier: Arc<Courier>,
     settings: Settings,
@@ -146,6 +154,7 @@ impl Shared {
             hosts: api.hosts.clone(),
             metrics: api.metrics.clone(),
             proxies: api.proxies.clone(),
+            nodes: api.nodes.clone(),
             schedules: api.schedules.clone(),
             courier: api.courier.clone(),
             settings: api.settings.clone(),

@@ -3,7 +3,7 @@
 use super::error::{no_such_method, no_such_path};
 use super::{
     Api, Shared, access, account, archive, auth, changes, datasets, defaults, delivery, delivery_list,
-    explain, hosts, manage, openapi, progress, proxies, quality, schedules, snapshot, trigger,
+    explain, hosts, manage, nodes, openapi, progress, proxies, quality, schedules, snapshot, trigger,
 };
 use axum::Router;
 use axum::extract::State;
@@ -25,7 +25,7 @@ pub(super) fn is_public(path: &str) -> bool {
 /// The API as a service.
 pub fn router(api: &Api) -> Router {
     let shared = Arc::new(Shared::of(api));
-    Router::new()
+    let routes = Router::new()
         .route("/datasets/v3/trigger", post(trigger::trigger))
         .route("/datasets/v3/scrape", post(trigger::scrape))
         .route("/datasets/v3/progress/{snapshot_id}", get(progress::progress))
@@ -64,17 +64,29 @@ pub fn router(api: &Api) -> Router {
         .route("/hosts", get(hosts::list))
         .route("/hosts/{host}", get(hosts::host))
         .route("/proxies", get(proxies::proxies))
+        .route("/nodes", get(nodes::nodes))
         .route("/status", get(account::status))
         .route("/customer/balance", get(account::balance))
         .route("/zone/get_active_zones", get(account::zones))
         .route("/zone", get(account::zone).post(account::make_zone))
         .route("/zone/cost", get(account::zone_cost))
         .route("/zone/passwords", get(account::zone_passwords))
+        .route("/openapi.json", get(openapi_json))
+        .merge(crate::ui::routes());
+    served(routes, shared)
+}
+
+/// What a node serves that only works: whether it is well.
+pub fn worker_router(api: &Api) -> Router {
+    served(Router::new(), Arc::new(Shared::of(api)))
+}
+
+/// These routes and those of every node, behind the walls.
+fn served(routes: Router<Arc<Shared>>, shared: Arc<Shared>) -> Router {
+    routes
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route("/openapi.json", get(openapi_json))
-        .merge(crate::ui::routes())
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn(typed))
