@@ -108,21 +108,7 @@ impl Rows {
     pub fn refusal(snapshot: &Snapshot, shape: &Shape, range: Range) -> Option<String> {
         let Shape::Xlsx { columns } = shape else { return None };
         let rows = snapshot.visible_rows().saturating_sub(range.first).min(range.rows);
-        if rows > format::XLSX_ROWS_MAX {
-            return Some(format!(
-                "Snapshot is too big for xlsx: {rows} rows, and a sheet has at most {}; take parts of it \
-                 (\"batch_size\") or another format",
-                format::XLSX_ROWS_MAX
-            ));
-        }
-        (columns.len() > format::XLSX_COLUMNS_MAX).then(|| {
-            format!(
-                "Snapshot is too big for xlsx: {} columns, and a sheet has at most {}; take another format or fewer \
-                 fields (\"custom_output_fields\")",
-                columns.len(),
-                format::XLSX_COLUMNS_MAX
-            )
-        })
+        too_big(rows, columns.len())
     }
 
     /// The rows as a stream. Memory is bounded by a few pieces (and a row group), whatever the size of the snapshot.
@@ -440,5 +426,34 @@ impl Unpacking {
         } else {
             Err(RowsError::Damaged(format!("{} ends within a row", self.part.key)))
         }
+    }
+}
+
+/// Why a sheet cannot hold so much.
+fn too_big(rows: u64, columns: usize) -> Option<String> {
+    let (rows_max, columns_max) = (format::XLSX_ROWS_MAX, format::XLSX_COLUMNS_MAX);
+    if rows > rows_max {
+        return Some(format!(
+            "Snapshot is too big for xlsx: {rows} rows, and a sheet has at most {rows_max}; take parts of it \
+             (\"batch_size\") or another format"
+        ));
+    }
+    (columns > columns_max).then(|| {
+        format!(
+            "Snapshot is too big for xlsx: {columns} columns, and a sheet has at most {columns_max}; take another format \
+             or fewer fields (\"custom_output_fields\")"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sheet_has_bounds() {
+        assert_eq!(too_big(1_048_575, 16_384), None);
+        assert!(too_big(1_048_576, 1).is_some_and(|why| why.contains("1048576 rows")));
+        assert!(too_big(1, 16_385).is_some_and(|why| why.contains("16385 columns")));
     }
 }
