@@ -78,6 +78,10 @@ pub(crate) fn archive() -> Result<Verdict> {
     script(&tools::venv()?, "archive.py", &[])
 }
 
+pub(crate) fn bucket() -> Result<Verdict> {
+    script(&tools::venv_with_s3()?, "bucket.py", &[])
+}
+
 pub(crate) fn readme() -> Result<Verdict> {
     tools::openssl_and_curl()?;
     script(&tools::python()?, "readme.py", &[])

@@ -100,6 +100,11 @@ pub(crate) const ALL: &[Step] = &[
         what: "kept pages: read whole by warcio, replayed without a request, explained, over SIGKILL",
         check: clients::archive,
     },
+    Step {
+        name: "bucket",
+        what: "rows and pages in S3: over SIGKILL, over a bucket that fails, and swept",
+        check: clients::bucket,
+    },
     Step { name: "readme", what: "every curl example of the README, as printed", check: clients::readme },
     Step { name: "demo", what: "the README's first command, to its end", check: clients::demo },
     Step {
@@ -137,6 +142,7 @@ const CLIENTS: &[&str] = &[
     "browser",
     "author",
     "archive",
+    "bucket",
     "readme",
     "demo",
     "crash",

@@ -36,9 +36,18 @@ pub(crate) fn python() -> Result<PathBuf> {
 
 /// The Python of a virtual environment that holds exactly `tests/clients/requirements.txt`.
 pub(crate) fn venv() -> Result<PathBuf> {
-    let home = target().join("xtask/venv");
+    venv_of("venv", "requirements.txt")
+}
+
+/// The Python of another, with an S3 server: 140 MB that most steps do without.
+pub(crate) fn venv_with_s3() -> Result<PathBuf> {
+    venv_of("venv-s3", "bucket-requirements.txt")
+}
+
+fn venv_of(name: &str, list: &str) -> Result<PathBuf> {
+    let home = target().join("xtask").join(name);
     let python_in = home.join("bin/python");
-    let list = root().join("tests/clients/requirements.txt");
+    let list = root().join("tests/clients").join(list);
     if is_made_from(&home, &list)? && python_in.exists() {
         return Ok(python_in);
     }

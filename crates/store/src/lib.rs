@@ -23,7 +23,7 @@ mod postgres;
 mod sqlite;
 mod told;
 
-pub use bucket::{Bucket, BucketError, FolderBucket};
+pub use bucket::{Bucket, BucketError, BucketUrl, Cloud, FolderBucket, ObjectBucket, probe};
 pub use error::StoreError;
 pub use postgres::{PostgresSettings, PostgresStore, SchemaVersions};
 pub use sqlite::SqliteStore;

@@ -9,16 +9,22 @@ use crate::config::Config;
 use crate::hosts;
 use crate::rows::Rows;
 use crate::worker::{self, DeliverSettings, Pool, Worker};
-use anyhow::{Context, Result};
-use fetch::{BrowserFetcher, BrowserSettings, Fetcher, HttpFetcher, Outbound, OutboundSettings, Router};
+use anyhow::{Context, Result, anyhow};
+use fetch::{
+    BrowserFetcher, BrowserSettings, BucketConnector, Fetcher, HttpFetcher, Outbound, OutboundSettings,
+    Router,
+};
 use model::{FetchMode, Patience, RetryPolicy, Reuse};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Bucket, FolderBucket, SqliteStore, Store};
+use store::{Bucket, BucketUrl, FolderBucket, ObjectBucket, SqliteStore, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+/// Where a start tries the bucket out.
+pub(crate) const PROBES: &str = "probes/";
 
 /// Every part of a running server.
 pub struct App {
@@ -54,8 +60,7 @@ impl App {
             .with_context(|| format!("the data folder `{}` cannot be made", data.display()))?;
         let lock = lock_folder(&data)?;
         let store: Arc<dyn Store> = Arc::new(open_store(&data)?);
-        let bucket: Arc<dyn Bucket> =
-            Arc::new(FolderBucket::open(data.join("bucket")).context("the bucket's folder")?);
+        let bucket = open_bucket(&config).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let folder = (!config.scrapers.is_empty()).then(|| PathBuf::from(&config.scrapers));
         let catalogue = Arc::new(Catalogue::load(folder.as_deref(), bucket.clone())?);
@@ -220,6 +225,29 @@ fn lock_folder(data: &Path) -> Result<std::fs::File> {
 pub fn open_store(data: &Path) -> Result<SqliteStore> {
     let path = data.join("trawl.sqlite");
     SqliteStore::open(&path).with_context(|| format!("the database `{}` cannot be opened", path.display()))
+}
+
+/// The bucket that the settings name, after it has been written to, read from and deleted from once.
+pub async fn open_bucket(config: &Config) -> Result<Arc<dyn Bucket>> {
+    let (bucket, what): (Arc<dyn Bucket>, _) = if config.storage == "file" {
+        let folder = FolderBucket::open(config.data.join("bucket")).context("the bucket's folder")?;
+        (Arc::new(folder), "the bucket's folder")
+    } else {
+        let url = BucketUrl::parse(&config.storage).map_err(|why| anyhow!("`storage`: an address {why}"))?;
+        // The operator names the bucket, so it may lie in a private network.
+        let connector = BucketConnector::open(&OutboundSettings {
+            user_agent: config.fetch.user_agent.clone(),
+            extra_ca: path(&config.storage_extra_ca),
+            names: names(&config.fetch.names)?,
+            ..OutboundSettings::default()
+        })
+        .map_err(|error| anyhow!("`storage_{}`: {}", error.setting, error.reason))?;
+        let store = url.open(connector).map_err(|why| anyhow!("`storage`: {why}"))?;
+        (Arc::new(ObjectBucket::new(store, &url.prefix)), config.storage.as_str())
+    };
+    let key = format!("{PROBES}{:016x}", SystemClock.random());
+    store::probe(&*bucket, &key).await.with_context(|| format!("`storage`: {what} cannot be worked with"))?;
+    Ok(bucket)
 }
 
 fn path(text: &str) -> Option<PathBuf> {

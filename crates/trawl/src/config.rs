@@ -28,6 +28,7 @@ pub struct Config {
     pub scrapers: String,
     pub database: String,
     pub storage: String,
+    pub storage_extra_ca: String,
     pub shutdown_secs: u64,
     pub api_token: Secret,
     pub log: String,
@@ -399,10 +400,14 @@ impl Config {
             self.database == "sqlite",
             "`database` should be \"sqlite\": PostgreSQL is not available in this version",
         );
-        need(
-            self.storage == "file",
-            "`storage` should be \"file\": object stores are not available in this version",
-        );
+        if self.storage != "file"
+            && let Err(why) = store::BucketUrl::parse(&self.storage)
+        {
+            need(
+                false,
+                &format!("`storage` should be \"file\" or the address of a bucket: an address {why}"),
+            );
+        }
         need(self.tls.cert.is_empty() == self.tls.key.is_empty(), "`tls.cert` and `tls.key` go together");
         need(self.worker.jobs > 0, "`worker.jobs` should be at least 1");
         need(self.worker.express_jobs > 0, "`worker.express_jobs` should be at least 1");
@@ -512,6 +517,15 @@ mod tests {
         ] {
             assert!(faults.contains(part), "{part} not in {faults}");
         }
+    }
+
+    #[test]
+    fn storage_is_a_folder_or_a_bucket() {
+        for good in ["file", "s3://rows/trawl", "gs://rows", "az://rows/x"] {
+            assert_eq!(env(&[("TRAWL_STORAGE", good)]).build().unwrap().storage, good);
+        }
+        let faults = env(&[("TRAWL_STORAGE", "s3://key:hunter2@rows")]).build().unwrap_err().join("");
+        assert!(faults.contains("`storage` should be") && !faults.contains("hunter2"), "{faults}");
     }
 
     #[test]

@@ -8,8 +8,8 @@ use crate::worker::aborted_row;
 use bytes::Bytes;
 use extract::Scraper;
 use format::{FormatError, Shape, Writer};
-use futures_util::Stream;
-use model::{Door, Format, Segment, Snapshot};
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
+use model::{Door, Format, Snapshot};
 use std::io::Write;
 use std::sync::Arc;
 use store::{Bucket, Content, Registered, Store};
@@ -17,6 +17,9 @@ use tokio::sync::mpsc;
 
 /// Bytes read from the bucket at once, and the size that pieces of the stream grow to.
 const PIECE: usize = 256 << 10;
+/// Reads from the bucket under way at once: an object store takes tens of milliseconds to begin to answer, and a run may
+/// be thousands of small segments. At most this many pieces lie in memory for it.
+const READS_AHEAD: usize = 12;
 /// Pieces made ahead of the reader.
 const AHEAD: usize = 2;
 /// Segments listed at once.
@@ -170,6 +173,61 @@ fn columns(snapshot: &Snapshot, scraper: Option<&Scraper>) -> Vec<String> {
     columns
 }
 
+/// One part of a segment: its records or its error rows.
+struct Part {
+    key: String,
+    from: u64,
+    len: u64,
+    /// The number of its first row in the snapshot, and how many there are.
+    first: u64,
+    count: u64,
+}
+
+/// What is to be read next.
+enum Read {
+    /// A piece of a part: where in it, how long.
+    Piece(Arc<Part>, u64, u64),
+    /// Rows that are made up: the segment's number, that of its first row.
+    Aborted(u64, u64),
+}
+
+/// The same, read.
+enum Got {
+    Piece(Arc<Part>, u64, Bytes),
+    Aborted(u64, u64),
+}
+
+/// What of one segment lies in the range, in the order of its rows; `None` once the range is behind us.
+fn reads(at: &Registered, range: Range, with_errors: bool) -> Option<Vec<Read>> {
+    let start = at.first_record + if with_errors { at.first_error } else { 0 };
+    if start >= range.end() {
+        return None;
+    }
+    let wanted = |first: u64, count: u64| count > 0 && first + count > range.first && first < range.end();
+    let mut reads = Vec::new();
+    match &at.content {
+        Content::Segment(segment) => {
+            let mut add = |from, len, first, count| {
+                if wanted(first, count) {
+                    let part = Arc::new(Part { key: segment.key.clone(), from, len, first, count });
+                    let pieces = (0..len).step_by(PIECE);
+                    reads
+                        .extend(pieces.map(|at| Read::Piece(part.clone(), at, (len - at).min(PIECE as u64))));
+                }
+            };
+            add(0, segment.record_bytes, start, segment.records);
+            if with_errors {
+                add(segment.record_bytes, segment.error_bytes, start + segment.records, segment.errors);
+            }
+        }
+        Content::Aborted { errors } if with_errors && wanted(start, *errors) => {
+            reads.push(Read::Aborted(at.seq, start));
+        }
+        Content::Aborted { .. } => {}
+    }
+    Some(reads)
+}
+
 struct Reader {
     rows: Rows,
     snapshot: Snapshot,
@@ -180,93 +238,102 @@ struct Reader {
 }
 
 impl Reader {
-    async fn read(&mut self) -> Result<(), RowsError> {
-        let mut from = 0;
-        loop {
-            let listed = self.rows.store.segments(&self.snapshot.id, from, LISTED).await?;
-            let Some(last) = listed.last() else { return Ok(()) };
-            from = last.seq + 1;
-            for registered in &listed {
-                if !self.segment(registered).await? {
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    /// The rows of one segment that lie in the range; false once the range is behind us.
-    async fn segment(&mut self, at: &Registered) -> Result<bool, RowsError> {
+    /// Everything that is to be read, a few reads ahead, in order.
+    fn got(&self) -> impl Stream<Item = Result<Got, RowsError>> + Send + use<> {
+        let (store, id, range) = (self.rows.store.clone(), self.snapshot.id.clone(), self.range);
         let with_errors = self.snapshot.trigger.include_errors;
-        let start = at.first_record + if with_errors { at.first_error } else { 0 };
-        if start >= self.range.end() {
-            return Ok(false);
-        }
-        match &at.content {
-            Content::Segment(segment) => {
-                self.lines(segment, 0, segment.record_bytes, start, segment.records).await?;
-                if with_errors {
-                    let first = start + segment.records;
-                    self.lines(segment, segment.record_bytes, segment.error_bytes, first, segment.errors)
-                        .await?;
-                }
-            }
-            Content::Aborted { errors } if with_errors && start + errors > self.range.first => {
-                let aborted = self.rows.store.aborted(&self.snapshot.id, at.seq).await?;
-                for (row, input) in (start..).zip(&aborted.inputs) {
-                    if row >= self.range.first && row < self.range.end() {
-                        let mut line = aborted_row(input, aborted.code, self.snapshot.state, aborted.at);
-                        line.push('\n');
-                        self.push(line.as_bytes()).await?;
+        let listings = stream::try_unfold(Some(0), move |from| {
+            let (store, id) = (store.clone(), id.clone());
+            async move {
+                let Some(from) = from else { return Ok::<_, RowsError>(None) };
+                let listed = store.segments(&id, from, LISTED).await?;
+                let Some(last) = listed.last() else { return Ok(None) };
+                let mut next = Some(last.seq + 1);
+                let mut all = Vec::new();
+                for registered in &listed {
+                    match reads(registered, range, with_errors) {
+                        Some(some) => all.extend(some.into_iter().map(Ok)),
+                        None => {
+                            next = None;
+                            break;
+                        }
                     }
                 }
+                Ok(Some((stream::iter(all), next)))
             }
-            Content::Aborted { .. } => {}
-        }
-        Ok(true)
+        });
+        let bucket = self.rows.bucket.clone();
+        let read = move |read: Result<Read, RowsError>| {
+            let bucket = bucket.clone();
+            async move {
+                match read? {
+                    Read::Piece(part, at, len) => {
+                        let bytes = bucket.get(&part.key, part.from + at, len).await?;
+                        Ok(Got::Piece(part, at + len, bytes))
+                    }
+                    Read::Aborted(seq, start) => Ok(Got::Aborted(seq, start)),
+                }
+            }
+        };
+        listings.try_flatten().map(read).buffered(READS_AHEAD)
     }
 
-    /// The lines of one part of a segment: rows `first..first + count` of the snapshot.
-    async fn lines(
-        &mut self,
-        segment: &Segment,
-        from: u64,
-        len: u64,
-        first: u64,
-        count: u64,
-    ) -> Result<(), RowsError> {
-        if count == 0 || first + count <= self.range.first || first >= self.range.end() {
-            return Ok(());
-        }
-        let whole = self.range.first <= first && first + count <= self.range.end();
-        let mut row = first;
-        let mut unpacked =
-            zstd::stream::write::Decoder::new(Vec::new()).map_err(|e| RowsError::Damaged(e.to_string()))?;
-        let mut at = 0;
-        while at < len {
-            let take = (len - at).min(PIECE as u64);
-            let bytes = self.rows.bucket.get(&segment.key, from + at, take).await?;
-            at += take;
-            for piece in bytes.chunks(PIECE / 8) {
-                unpacked.write_all(piece).map_err(|e| RowsError::Damaged(format!("{}: {e}", segment.key)))?;
-                if at >= len {
-                    unpacked.flush().map_err(|e| RowsError::Damaged(format!("{}: {e}", segment.key)))?;
+    async fn read(&mut self) -> Result<(), RowsError> {
+        let mut got = Box::pin(self.got());
+        let mut unpacking: Option<Unpacking> = None;
+        while let Some(got) = got.next().await {
+            match got? {
+                Got::Piece(part, end, bytes) => {
+                    let mut now = match unpacking.take() {
+                        Some(unpacking) => unpacking,
+                        None => Unpacking::new(part)?,
+                    };
+                    self.piece(&mut now, &bytes, end).await?;
+                    if end < now.part.len {
+                        unpacking = Some(now);
+                    } else {
+                        now.close()?;
+                    }
                 }
-                let plain = unpacked.get_mut();
-                let Some(end) = plain.iter().rposition(|b| *b == b'\n') else { continue };
-                let rest = plain.split_off(end + 1);
-                let lines = std::mem::replace(plain, rest);
-                if whole {
-                    self.push(&lines).await?;
-                } else {
-                    row = self.some(&lines, row).await?;
-                }
+                Got::Aborted(seq, start) => self.aborted(seq, start).await?,
             }
         }
-        if unpacked.get_ref().is_empty() {
-            Ok(())
-        } else {
-            Err(RowsError::Damaged(format!("{} ends within a row", segment.key)))
+        Ok(())
+    }
+
+    async fn aborted(&mut self, seq: u64, start: u64) -> Result<(), RowsError> {
+        let aborted = self.rows.store.aborted(&self.snapshot.id, seq).await?;
+        for (row, input) in (start..).zip(&aborted.inputs) {
+            if row >= self.range.first && row < self.range.end() {
+                let mut line = aborted_row(input, aborted.code, self.snapshot.state, aborted.at);
+                line.push('\n');
+                self.push(line.as_bytes()).await?;
+            }
         }
+        Ok(())
+    }
+
+    /// The lines that end in a piece of a part, which itself ends at byte `end` of it.
+    async fn piece(&mut self, of: &mut Unpacking, bytes: &[u8], end: u64) -> Result<(), RowsError> {
+        let whole = self.range.first <= of.part.first && of.part.first + of.part.count <= self.range.end();
+        let damaged = |key: &str, e: std::io::Error| RowsError::Damaged(format!("{key}: {e}"));
+        // Little at a time, as a piece may unpack to many times its size.
+        for some in bytes.chunks(PIECE / 8) {
+            of.plain.write_all(some).map_err(|e| damaged(&of.part.key, e))?;
+            if end >= of.part.len {
+                of.plain.flush().map_err(|e| damaged(&of.part.key, e))?;
+            }
+            let plain = of.plain.get_mut();
+            let Some(end) = plain.iter().rposition(|b| *b == b'\n') else { continue };
+            let rest = plain.split_off(end + 1);
+            let lines = std::mem::replace(plain, rest);
+            if whole {
+                self.push(&lines).await?;
+            } else {
+                of.row = self.some(&lines, of.row).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Those of the lines that lie in the range; gives the number of the next row.
@@ -304,6 +371,30 @@ impl Reader {
             Ok(piece) if piece.is_empty() => {}
             // If the reader has gone, nobody needs the rest.
             other => drop(self.send.send(other.map_err(RowsError::from)).await),
+        }
+    }
+}
+
+/// A part of a segment that is being unpacked.
+struct Unpacking {
+    part: Arc<Part>,
+    plain: zstd::stream::write::Decoder<'static, Vec<u8>>,
+    /// The number of the next row.
+    row: u64,
+}
+
+impl Unpacking {
+    fn new(part: Arc<Part>) -> Result<Self, RowsError> {
+        let plain =
+            zstd::stream::write::Decoder::new(Vec::new()).map_err(|e| RowsError::Damaged(e.to_string()))?;
+        Ok(Self { row: part.first, part, plain })
+    }
+
+    fn close(self) -> Result<(), RowsError> {
+        if self.plain.get_ref().is_empty() {
+            Ok(())
+        } else {
+            Err(RowsError::Damaged(format!("{} ends within a row", self.part.key)))
         }
     }
 }
