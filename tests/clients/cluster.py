@@ -99,7 +99,7 @@ class Round:
                 "deliver": {"retry_max_secs": 1, "signing_secret": "a secret of the test"},
             }
             env = self.objects.env if self.objects else {}
-            self.nodes = [Node(f"node-{n}", settings, self.home, env, clock)
+            self.nodes = [Node(f"node-{n}", {**settings, "node": f"node-{n}"}, self.home, env, clock)
                           for n, clock in zip(range(self.n_nodes), [*self.clocks, *[None] * self.n_nodes])]
             try:
                 yield self

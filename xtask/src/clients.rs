@@ -49,6 +49,14 @@ pub(crate) fn deliveries() -> Result<Verdict> {
     script(&tools::python()?, "deliveries.py", &[])
 }
 
+pub(crate) fn parquet() -> Result<Verdict> {
+    script(&tools::venv()?, "parquet.py", &[])
+}
+
+pub(crate) fn schedules() -> Result<Verdict> {
+    script(&tools::python()?, "schedules.py", &[])
+}
+
 pub(crate) fn reload() -> Result<Verdict> {
     script(&tools::python()?, "reload.py", &[])
 }
@@ -64,6 +72,11 @@ pub(crate) fn change() -> Result<Verdict> {
 pub(crate) fn browser() -> Result<Verdict> {
     tools::chromium()?;
     script(&tools::python()?, "browser.py", &[])
+}
+
+pub(crate) fn browser_identity() -> Result<Verdict> {
+    tools::chromium()?;
+    script(&tools::python()?, "browser_identity.py", &[])
 }
 
 pub(crate) fn author() -> Result<Verdict> {

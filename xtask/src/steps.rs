@@ -66,6 +66,16 @@ pub(crate) const ALL: &[Step] = &[
         check: clients::deliveries,
     },
     Step {
+        name: "parquet",
+        what: "rows as Parquet and XLSX, read by pyarrow, duckdb and openpyxl",
+        check: clients::parquet,
+    },
+    Step {
+        name: "schedules",
+        what: "schedules: each planned time once, over SIGKILL; missed, overlapping, time zones",
+        check: clients::schedules,
+    },
+    Step {
         name: "reload",
         what: "scraper files that change, break and go while jobs run",
         check: clients::reload,
@@ -84,6 +94,11 @@ pub(crate) const ALL: &[Step] = &[
         name: "browser",
         what: "script-rendered pages by the real Chromium: rows, addresses off limits, killed browsers, memory",
         check: clients::browser,
+    },
+    Step {
+        name: "browser_identity",
+        what: "rendered pages: sessions, logins, headers, proxies, authorities, pace, pictures",
+        check: clients::browser_identity,
     },
     Step {
         name: "author",
@@ -136,10 +151,13 @@ const CLIENTS: &[&str] = &[
     "guard",
     "hosts",
     "deliveries",
+    "parquet",
+    "schedules",
     "reload",
     "quality",
     "change",
     "browser",
+    "browser_identity",
     "author",
     "archive",
     "bucket",

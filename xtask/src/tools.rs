@@ -105,8 +105,12 @@ pub(crate) fn openssl_and_curl() -> Result<()> {
     if missing.is_empty() { Ok(()) } else { install(&missing) }
 }
 
-/// Makes sure that there is a Chromium.
+/// Makes sure that there is a Chromium, and what gives it further authorities.
 pub(crate) fn chromium() -> Result<()> {
+    // It has no option that only tells its version.
+    if ask(Command::new("sh").args(["-c", "command -v certutil"])).is_none() {
+        install(&["libnss3-tools"])?;
+    }
     let is_there = || {
         ["chromium-headless-shell", "chromium", "google-chrome"]
             .iter()
@@ -144,7 +148,11 @@ pub(crate) fn faketime() -> Result<()> {
         return Ok(());
     }
     install(&["faketime"])?;
-    if is_there() { Ok(()) } else { bail!("faketime was installed, but its library is not where it should be") }
+    if is_there() {
+        Ok(())
+    } else {
+        bail!("faketime was installed, but its library is not where it should be")
+    }
 }
 
 fn node_version() -> Option<u32> {

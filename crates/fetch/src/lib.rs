@@ -44,7 +44,7 @@ pub use bucket::BucketConnector;
 pub use error::{FetchError, FetchErrorKind};
 pub use fetcher::{HttpFetcher, RobotsView, SiteView};
 pub use guard::{Guard, Refusal, Zone, is_localhost, zone};
-pub use outbound::{Answer, Outbound, Payload};
+pub use outbound::{Answer, Outbound, Payload, basic_authorization};
 pub use pace::HostState;
 pub use proxy::{ProxyState, ProxyStats, Scheme as ProxyScheme};
 pub use replay::{Opened, ReplayFetcher, not_archived};

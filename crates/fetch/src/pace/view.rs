@@ -2,7 +2,8 @@
 
 use super::Moment;
 use super::circuit::Circuit;
-use super::core::{Core, Host};
+use super::core::{Core, Host, micros};
+use super::share::Share;
 use serde::Serialize;
 
 /// A host as it stands.
@@ -70,13 +71,14 @@ impl Core {
     }
 
     fn view_of(&self, host: &Host, now: Moment) -> HostView {
-        let setting = self.limits.host_concurrency;
+        let share = self.names.get(&host.name).map_or(Share::WHOLE, |at| self.share_of(*at));
+        let setting = share.at_once(self.limits.host_concurrency);
         let mut view = HostView {
             host: host.name.to_string(),
             in_flight: host.in_flight,
             waiting: host.line.waiting,
             concurrency: setting,
-            delay_ms: self.limits.host_delay.as_secs_f64() * 1_000.0,
+            delay_ms: ms(share.delay(micros(self.limits.host_delay))),
             circuit: "closed",
             held_ms: host.held_until.saturating_sub(now) / 1_000,
             idle_ms: now.saturating_sub(host.used_at) / 1_000,

@@ -61,7 +61,7 @@ fn tell(tx: &mut Tx, id: &str) -> Result<()> {
     Ok(())
 }
 
-fn read_id(text: &str) -> Result<DeliveryId> {
+pub(super) fn read_id(text: &str) -> Result<DeliveryId> {
     DeliveryId::parse(text).ok_or_else(|| damaged(format!("`{text}` is no delivery id")))
 }
 
@@ -135,6 +135,25 @@ pub(super) async fn promise(tx: &mut Tx, delivery: &Delivery) -> Result<()> {
         return Err(StoreError::Conflict("the snapshot has expired"));
     }
     insert(tx, run.k, delivery, DeliveryState::Waiting, delivery.created_at).await
+}
+
+pub(super) async fn redeliver(tx: &mut Tx, id: &DeliveryId, now: Timestamp) -> Result<()> {
+    let snapshot = of_id(tx, id).await?.snapshot;
+    if Run::lock_id(tx, &snapshot).await?.state == SnapshotState::Expired {
+        return Err(StoreError::Conflict("the snapshot has expired"));
+    }
+    // Another epoch: an answer to the attempt that failed comes too late.
+    let taken_up = tx
+        .exec(
+            "UPDATE delivery SET state = 'waiting', due = $2, failures = 0, failing_since = NULL, epoch = epoch + 1
+             WHERE id = $1 AND state = 'failed'",
+            &[&id.as_str(), &now.ms()],
+        )
+        .await?;
+    if taken_up == 0 {
+        return Err(StoreError::Conflict("the delivery has not failed"));
+    }
+    tell(tx, id.as_str())
 }
 
 pub(super) async fn claim(tx: &mut Tx, claim: &Claim) -> Result<(Vec<DeliveryLease>, Option<Timestamp>)> {
@@ -289,7 +308,8 @@ async fn put_back(tx: &Tx, run: &Run, at: &UnderWay, due: Timestamp) -> Result<(
 }
 
 async fn set_state(tx: &Tx, k: i64, state: DeliveryState, due: Timestamp) -> Result<()> {
-    tx.exec("UPDATE delivery SET state = $2, due = $3 WHERE k = $1", &[&k, &state.as_str(), &due.ms()]).await?;
+    tx.exec("UPDATE delivery SET state = $2, due = $3 WHERE k = $1", &[&k, &state.as_str(), &due.ms()])
+        .await?;
     Ok(())
 }
 

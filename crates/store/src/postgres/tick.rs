@@ -124,13 +124,7 @@ pub(super) async fn lose(tx: &mut Tx, run: i64, lost: Lost<'_>, now: Timestamp) 
     Ok(super::sql::len_u64(&rows))
 }
 
-async fn lose_one(
-    tx: &mut Tx,
-    run: &mut Run,
-    lanes: &mut Lanes,
-    job: &Leased,
-    now: Timestamp,
-) -> Result<()> {
+async fn lose_one(tx: &mut Tx, run: &mut Run, lanes: &mut Lanes, job: &Leased, now: Timestamp) -> Result<()> {
     if run.state.is_stopping() {
         return stop::abort_leased(tx, run, lanes, job, FailureCode::AbortedPage, now).await;
     }

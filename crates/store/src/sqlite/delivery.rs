@@ -59,7 +59,7 @@ fn tell(tx: &mut Tx<'_>, id: &str) -> Result<()> {
     Ok(())
 }
 
-fn read_id(text: &str) -> Result<DeliveryId> {
+pub(super) fn read_id(text: &str) -> Result<DeliveryId> {
     DeliveryId::parse(text).ok_or_else(|| damaged(format!("`{text}` is no delivery id")))
 }
 
@@ -128,6 +128,24 @@ pub(super) fn promise(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<()> {
         return Err(StoreError::Conflict("the snapshot has expired"));
     }
     insert(tx, run.k, delivery, DeliveryState::Waiting, delivery.created_at)
+}
+
+/// Takes a failed delivery up again, from the part that failed on.
+pub(super) fn redeliver(tx: &mut Tx<'_>, id: &DeliveryId, now: Timestamp) -> Result<()> {
+    let delivery = of_id(tx.conn, id)?;
+    if delivery.state != DeliveryState::Failed {
+        return Err(StoreError::Conflict("the delivery has not failed"));
+    }
+    if Run::of_id(tx.conn, &delivery.snapshot)?.state == SnapshotState::Expired {
+        return Err(StoreError::Conflict("the snapshot has expired"));
+    }
+    // Another epoch: an answer to the attempt that failed comes too late.
+    tx.conn.exec(
+        "UPDATE delivery SET state = 'waiting', due = ?2, failures = 0, failing_since = NULL, epoch = epoch + 1
+         WHERE id = ?1",
+        (id.as_str(), now.ms()),
+    )?;
+    tell(tx, id.as_str())
 }
 
 pub(super) fn claim(tx: &mut Tx<'_>, claim: &Claim) -> Result<(Vec<DeliveryLease>, Option<Timestamp>)> {

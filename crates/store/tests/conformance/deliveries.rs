@@ -15,8 +15,14 @@ async fn claim(
     jobs: usize,
     now: Timestamp,
 ) -> (Vec<DeliveryLease>, Option<Timestamp>) {
-    let claim =
-        Claim { jobs, express_only: false, node: node.into(), now, lease_until: now.plus_ms(LEASE_MS) };
+    let claim = Claim {
+        jobs,
+        express_only: false,
+        node: node.into(),
+        now,
+        lease_until: now.plus_ms(LEASE_MS),
+        pass_over: Vec::new(),
+    };
     world.store().claim_deliveries(claim).await.unwrap()
 }
 
