@@ -302,6 +302,10 @@ impl Reader {
                 match read? {
                     Read::Piece(part, at, len) => {
                         let bytes = bucket.get(&part.key, part.from + at, len).await?;
+                        if bytes.len() as u64 != len {
+                            // Nothing of it would be missed below: no lines are no broken line.
+                            return Err(RowsError::Damaged(format!("{} is shorter than it was", part.key)));
+                        }
                         Ok(Got::Piece(part, at + len, bytes))
                     }
                     Read::Aborted(seq, start) => Ok(Got::Aborted(seq, start)),
