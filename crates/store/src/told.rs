@@ -98,7 +98,6 @@ fn known(input: &Input) -> Known {
     known
 }
 
-
 /// A slice of the caller's rows, checked and encoded: the costly part, done outside the writer.
 pub(crate) struct Packed {
     pub(crate) host: String,

@@ -42,7 +42,14 @@ async fn ask(url: &str) -> tokio_postgres::Client {
 }
 
 /// A run of slices of that size over some hosts.
-async fn start(store: &dyn Store, n: u64, trigger: &Trigger, inputs: u64, size: u64, hosts: u64) -> SnapshotId {
+async fn start(
+    store: &dyn Store,
+    n: u64,
+    trigger: &Trigger,
+    inputs: u64,
+    size: u64,
+    hosts: u64,
+) -> SnapshotId {
     let now = Timestamp::from_ms(1);
     let id = SnapshotId::new(now, n);
     store.begin(NewSnapshot { id: id.clone(), trigger: trigger.clone(), now }).await.unwrap();
@@ -89,7 +96,12 @@ impl Floor {
     }
 
     /// A record for each input, cut to what `left` allows.
-    fn outcome(&self, lease: &Lease, total: Option<u64>, roots: &BTreeMap<u64, u64>) -> (Outcome, Option<Segment>) {
+    fn outcome(
+        &self,
+        lease: &Lease,
+        total: Option<u64>,
+        roots: &BTreeMap<u64, u64>,
+    ) -> (Outcome, Option<Segment>) {
         let mut outcome = Outcome { settled: lease.job.inputs.len() as u64, ..Outcome::default() };
         let mut taken: BTreeMap<u64, u64> = BTreeMap::new();
         for input in &lease.job.inputs {
@@ -103,7 +115,8 @@ impl Floor {
         }
         let key = format!("k/{}", self.keys.fetch_add(1, Ordering::Relaxed));
         let records = outcome.records.len() as u64;
-        let segment = Segment { key, records, record_bytes: records, plain_bytes: records, ..Segment::default() };
+        let segment =
+            Segment { key, records, record_bytes: records, plain_bytes: records, ..Segment::default() };
         let segment = (records > 0).then_some(segment);
         (outcome, segment)
     }
@@ -112,7 +125,8 @@ impl Floor {
     async fn work(&self, store: &dyn Store, node: &str, jobs: usize, ends: bool) {
         loop {
             let now = self.clock.fetch_add(1, Ordering::Relaxed) + 10;
-            let (now, lease_until) = (Timestamp::from_ms(now), Timestamp::from_ms(if ends { now + 400 } else { i64::MAX / 2 }));
+            let (now, lease_until) =
+                (Timestamp::from_ms(now), Timestamp::from_ms(if ends { now + 400 } else { i64::MAX / 2 }));
             let claim = Claim { jobs, express_only: false, node: node.into(), now, lease_until };
             let leases = match store.claim(claim).await {
                 Ok(claimed) => claimed.leases,

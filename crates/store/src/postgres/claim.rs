@@ -24,7 +24,8 @@ const KNOWN: usize = 256;
 
 const CLAIM: &str = "SELECT run, job, n, epoch, records, limit_total, root_records, blob
      FROM trawl_claim($1, $2, $3, $4, $5, $6)";
-const ASKED: &str = "SELECT s.k, s.id, s.created_at, a.trigger FROM snapshot s JOIN asked a ON a.snapshot = s.k
+const ASKED: &str =
+    "SELECT s.k, s.id, s.created_at, a.trigger FROM snapshot s JOIN asked a ON a.snapshot = s.k
      WHERE s.k = ANY ($1)";
 
 /// What does not change about a run once it is committed.
@@ -43,7 +44,10 @@ pub(super) struct Known(Mutex<HashMap<i64, Asked>>);
 pub(super) enum Outcome {
     Claimed(Claimed),
     /// A job of this run cannot be read.
-    Broken { run: i64, why: String },
+    Broken {
+        run: i64,
+        why: String,
+    },
 }
 
 pub(super) async fn claim(tx: &mut Tx, known: &Known, claim: &Claim, patient: bool) -> Result<Outcome> {

@@ -262,7 +262,9 @@ mod tests {
         assert!(matches!(mode("?sslmode=require").config.get_ssl_mode(), SslMode::Require));
         assert!(matches!(mode("?sslmode=verify-full").config.get_ssl_mode(), SslMode::Require));
         assert!(refusal("postgres://u@h/d?sslmode=maybe").contains("sslmode"));
-        assert!(refusal("postgres://u@h/d?sslmode=verify-full&sslrootcert=%2Fno%2Fsuch").contains("/no/such"));
+        assert!(
+            refusal("postgres://u@h/d?sslmode=verify-full&sslrootcert=%2Fno%2Fsuch").contains("/no/such")
+        );
     }
 
     #[test]

@@ -56,7 +56,8 @@ async fn write_trigger(tx: &Tx, k: i64, trigger: &Trigger) -> Result<()> {
     )
     .await?;
     let limits = (trigger.limit_multiple_results.map(int), trigger.limit_per_input.map(int));
-    tx.exec("UPDATE run SET limit_total = $2, limit_root = $3 WHERE k = $1", &[&k, &limits.0, &limits.1]).await?;
+    tx.exec("UPDATE run SET limit_total = $2, limit_root = $3 WHERE k = $1", &[&k, &limits.0, &limits.1])
+        .await?;
     Ok(())
 }
 
@@ -245,5 +246,9 @@ pub(super) async fn abandoned(tx: &Tx, before: Timestamp, limit: usize) -> Resul
 pub(super) async fn discard_abandoned(tx: &mut Tx, id: &SnapshotId, before: Timestamp) -> Result<()> {
     let k = key_of(tx, id).await?;
     let run = Run::lock(tx, k).await?;
-    if run.state == SnapshotState::Starting && run.created_at <= before { discard(tx, id).await } else { Ok(()) }
+    if run.state == SnapshotState::Starting && run.created_at <= before {
+        discard(tx, id).await
+    } else {
+        Ok(())
+    }
 }

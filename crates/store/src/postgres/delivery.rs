@@ -289,7 +289,8 @@ async fn put_back(tx: &Tx, run: &Run, at: &UnderWay, due: Timestamp) -> Result<(
 }
 
 async fn set_state(tx: &Tx, k: i64, state: DeliveryState, due: Timestamp) -> Result<()> {
-    tx.exec("UPDATE delivery SET state = $2, due = $3 WHERE k = $1", &[&k, &state.as_str(), &due.ms()]).await?;
+    tx.exec("UPDATE delivery SET state = $2, due = $3 WHERE k = $1", &[&k, &state.as_str(), &due.ms()])
+        .await?;
     Ok(())
 }
 

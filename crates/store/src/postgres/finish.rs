@@ -21,8 +21,10 @@ use tokio_postgres::Row;
 const COLUMNS: i64 = 2_000;
 const COLUMN_BYTES: usize = 1_000;
 
-const HELD: &str = "SELECT lane, state, due, n, root, derived, lost, next FROM job WHERE id = $1 AND epoch = $2";
-const SEGMENT: &str = "INSERT INTO segment (snapshot, seq, key, records, errors, record_bytes, error_bytes, plain_bytes,
+const HELD: &str =
+    "SELECT lane, state, due, n, root, derived, lost, next FROM job WHERE id = $1 AND epoch = $2";
+const SEGMENT: &str =
+    "INSERT INTO segment (snapshot, seq, key, records, errors, record_bytes, error_bytes, plain_bytes,
          first_record, first_error, withheld, withheld_bytes)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 const ROOTS: &str = "INSERT INTO root SELECT $1, * FROM unnest($2::bigint[], $3::bigint[])
@@ -184,8 +186,18 @@ async fn write_rows(tx: &Tx, run: &mut Run, told: &Finish) -> Result<()> {
         tx.exec(
             SEGMENT,
             &[
-                &run.k, &seq, &s.key, &records, &errors, &record_bytes, &error_bytes, &plain_bytes,
-                &first_record, &first_error, &withheld, &withheld_bytes,
+                &run.k,
+                &seq,
+                &s.key,
+                &records,
+                &errors,
+                &record_bytes,
+                &error_bytes,
+                &plain_bytes,
+                &first_record,
+                &first_error,
+                &withheld,
+                &withheld_bytes,
             ],
         )
         .await?;

@@ -55,7 +55,8 @@ pub(super) struct Lanes {
 }
 
 const FIND: &str = "SELECT host, k FROM lane WHERE snapshot = $1 AND host = ANY ($2)";
-const MAKE: &str = "INSERT INTO lane (snapshot, host) SELECT $1, h FROM unnest($2::text[]) h RETURNING host, k";
+const MAKE: &str =
+    "INSERT INTO lane (snapshot, host) SELECT $1, h FROM unnest($2::text[]) h RETURNING host, k";
 const PUT: &str = "WITH new AS MATERIALIZED (
          SELECT nextval('job_id') AS id, u.*
          FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[], $8::bigint[], $9::bytea[])
@@ -119,12 +120,12 @@ impl Lanes {
         }
         let column = |of: fn(&NewJob) -> i64| jobs.iter().map(of).collect::<Vec<i64>>();
         let (lanes, states, dues) = (column(|j| j.lane), column(|j| j.state), column(|j| j.due.ms()));
-        let (ns, roots, losts) = (column(|j| len(j.n)), column(|j| int(j.root)), column(|j| i64::from(j.lost)));
+        let (ns, roots, losts) =
+            (column(|j| len(j.n)), column(|j| int(j.root)), column(|j| i64::from(j.lost)));
         let derived: Vec<bool> = jobs.iter().map(|j| j.derived).collect();
         let blobs: Vec<&[u8]> = jobs.iter().map(|j| &j.blob[..]).collect();
-        let rows = tx
-            .all(PUT, &[&run, &lanes, &states, &dues, &ns, &roots, &derived, &losts, &blobs])
-            .await?;
+        let rows =
+            tx.all(PUT, &[&run, &lanes, &states, &dues, &ns, &roots, &derived, &losts, &blobs]).await?;
         let ids = rows.iter().map(|row| get(row, 0)).collect::<Result<Vec<i64>>>()?;
         for (job, id) in jobs.iter().zip(&ids) {
             if job.state == state::WAITING {
@@ -181,7 +182,8 @@ impl Lanes {
         let jobs: Vec<Option<i64>> = touched.values().map(|t| t.first.map(|(_, job)| job)).collect();
         let back: Vec<i64> = touched.values().map(|t| t.back).collect();
         for row in tx.all(REFRESH, &[&lanes, &dues, &jobs, &back]).await? {
-            let (lane, ready_at, leased): (i64, Option<i64>, i64) = (get(&row, 0)?, get(&row, 1)?, get(&row, 2)?);
+            let (lane, ready_at, leased): (i64, Option<i64>, i64) =
+                (get(&row, 0)?, get(&row, 1)?, get(&row, 2)?);
             if let Some(ready_at) = ready_at
                 && leased < i64::from(model::limit::LANE_LEASES)
             {

@@ -194,7 +194,9 @@ impl PostgresStore {
             match self.pool.get().await {
                 Ok(client) => return Ok(Tx::new(client, kind)),
                 // A server that has just gone may be back in a moment.
-                Err(PoolError::Backend(e)) if sql::judge(&e) == sql::Failure::Cut && *tries + 1 < tx::TRIES => {
+                Err(PoolError::Backend(e))
+                    if sql::judge(&e) == sql::Failure::Cut && *tries + 1 < tx::TRIES =>
+                {
                     *tries += 1;
                     tokio::time::sleep(Duration::from_millis(20) * *tries).await;
                 }

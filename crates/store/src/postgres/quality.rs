@@ -30,7 +30,8 @@ pub(super) async fn add(tx: &Tx, run: i64, part: &Profile) -> Result<()> {
 
 async fn write(tx: &Tx, run: i64, profile: &Profile) -> Result<()> {
     let text = serde_json::to_string(profile).map_err(damaged)?;
-    let sql = "INSERT INTO profile VALUES ($1, $2) ON CONFLICT (snapshot) DO UPDATE SET profile = excluded.profile";
+    let sql =
+        "INSERT INTO profile VALUES ($1, $2) ON CONFLICT (snapshot) DO UPDATE SET profile = excluded.profile";
     tx.exec(sql, &[&run, &text]).await.map(drop)
 }
 

@@ -55,8 +55,7 @@ macro_rules! run_columns {
 
 const LOCK: &str = "SELECT k FROM run WHERE k = $1 FOR UPDATE";
 const BY_KEY: &str = run_columns!("$1");
-const LOCK_OF_JOB: &str =
-    "SELECT k FROM run WHERE k = (SELECT snapshot FROM job WHERE id = $1) FOR UPDATE";
+const LOCK_OF_JOB: &str = "SELECT k FROM run WHERE k = (SELECT snapshot FROM job WHERE id = $1) FOR UPDATE";
 const OF_JOB: &str = run_columns!("(SELECT snapshot FROM job WHERE id = $1)");
 const SAVE: &str = "WITH first AS MATERIALIZED (
          SELECT l.ready_at, l.k FROM lane l
@@ -83,13 +82,19 @@ impl Run {
     /// Locks the run of that key and reads it as it is then.
     pub(super) async fn lock(tx: &Tx, k: i64) -> Result<Self> {
         tx.prepare(&[LOCK, BY_KEY]).await?;
-        let (_, row) =
-            futures_util::try_join!(async { tx.one(LOCK, &[&k]).await }, async { tx.one(BY_KEY, &[&k]).await })?;
+        let (_, row) = futures_util::try_join!(async { tx.one(LOCK, &[&k]).await }, async {
+            tx.one(BY_KEY, &[&k]).await
+        })?;
         Self::read(&row.ok_or(StoreError::NotFound("snapshot"))?)
     }
 
     /// Locks the run of a job, then asks about the job, in one round trip. `None` for no such job.
-    pub(super) async fn lock_of_job(tx: &Tx, job: i64, sql: &str, epoch: i64) -> Result<Option<(Self, Option<Row>)>> {
+    pub(super) async fn lock_of_job(
+        tx: &Tx,
+        job: i64,
+        sql: &str,
+        epoch: i64,
+    ) -> Result<Option<(Self, Option<Row>)>> {
         tx.prepare(&[LOCK_OF_JOB, OF_JOB, sql]).await?;
         let (_, run, job) = futures_util::try_join!(
             async { tx.one(LOCK_OF_JOB, &[&job]).await },
@@ -208,18 +213,33 @@ impl Run {
             && self.limit_total.is_none_or(|most| self.counts.records + self.counts.leased < most);
         let codes = serde_json::to_string(&self.error_codes).map_err(damaged)?;
         let c = &self.counts;
-        let numbers = [
-            c.inputs, c.settled, c.waiting, c.leased, c.given, c.found, c.records, c.errors, c.unchanged,
-        ]
-        .map(int);
+        let numbers =
+            [c.inputs, c.settled, c.waiting, c.leased, c.given, c.found, c.records, c.errors, c.unchanged]
+                .map(int);
         let [inputs, settled, waiting, leased, given, found, records, errors, unchanged] = &numbers;
         let (plain_bytes, next_seq) = (int(self.plain_bytes), int(self.next_seq));
         let first = tx
             .one(
                 SAVE,
                 &[
-                    &self.k, inputs, settled, waiting, leased, given, found, records, errors, unchanged,
-                    &plain_bytes, &codes, &next_seq, &NO_LANE.0, &NO_LANE.1, &open, &self.low.0, &self.low.1,
+                    &self.k,
+                    inputs,
+                    settled,
+                    waiting,
+                    leased,
+                    given,
+                    found,
+                    records,
+                    errors,
+                    unchanged,
+                    &plain_bytes,
+                    &codes,
+                    &next_seq,
+                    &NO_LANE.0,
+                    &NO_LANE.1,
+                    &open,
+                    &self.low.0,
+                    &self.low.1,
                 ],
             )
             .await?;

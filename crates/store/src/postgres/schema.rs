@@ -17,7 +17,9 @@ const LOCK: i64 = 0x7472_6177_6c00_0001;
 /// Applies what is missing. Returns the version found and the version reached.
 pub(super) async fn migrate(client: &Client, migrations: &[&str]) -> Result<(usize, usize)> {
     // Held by the session, so over all the transactions; however this ends, it must go.
-    client.batch_execute(&format!("SET lock_timeout = 0; SELECT pg_advisory_lock({LOCK}); RESET lock_timeout")).await?;
+    client
+        .batch_execute(&format!("SET lock_timeout = 0; SELECT pg_advisory_lock({LOCK}); RESET lock_timeout"))
+        .await?;
     let result = apply(client, migrations).await;
     let freed = client.batch_execute(&format!("SELECT pg_advisory_unlock({LOCK})")).await;
     let applied = result?;

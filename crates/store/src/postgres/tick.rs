@@ -124,15 +124,13 @@ pub(super) async fn lose(tx: &mut Tx, run: i64, lost: Lost<'_>, now: Timestamp) 
     Ok(super::sql::len_u64(&rows))
 }
 
-async fn lose_one(
-    tx: &mut Tx,
-    run: &mut Run,
-    lanes: &mut Lanes,
-    job: &Leased,
-    now: Timestamp,
-) -> Result<()> {
+async fn lose_one(tx: &mut Tx, run: &mut Run, lanes: &mut Lanes, job: &Leased, now: Timestamp) -> Result<()> {
     if run.state.is_stopping() {
         return stop::abort_leased(tx, run, lanes, job, FailureCode::AbortedPage, now).await;
+    }
+    if run.records_left() == Some(0) {
+        // Others met the limit meanwhile. Nobody would ever claim it again.
+        return stop::settle_leased(tx, run, lanes, job).await;
     }
     let lost = job.lost.saturating_add(1);
     if job.n == 1 && lost >= limit::LOST_LEASES_SETTLE {

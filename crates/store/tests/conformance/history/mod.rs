@@ -116,8 +116,7 @@ pub(crate) fn check<F: Future<Output = World>>(histories: u32, make: impl Fn() -
     let mut dice = [0; 32];
     dice[..8].copy_from_slice(&seed.to_le_bytes());
     let dice = TestRng::from_seed(RngAlgorithm::ChaCha, &dice);
-    let config =
-        Config { cases, failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
     let first = Op::Start {
         rows: 20,
         size: 3,
