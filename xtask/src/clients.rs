@@ -66,6 +66,11 @@ pub(crate) fn browser() -> Result<Verdict> {
     script(&tools::python()?, "browser.py", &[])
 }
 
+pub(crate) fn browser_identity() -> Result<Verdict> {
+    tools::chromium()?;
+    script(&tools::python()?, "browser_identity.py", &[])
+}
+
 pub(crate) fn author() -> Result<Verdict> {
     script(&tools::venv()?, "author.py", &[])
 }

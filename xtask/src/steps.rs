@@ -2,7 +2,7 @@
 
 use crate::report::{Report, Verdict};
 use crate::shell::{cargo, run};
-use crate::{clients, tidy};
+use crate::{clients, tidy, tools};
 use anyhow::{Result, bail};
 use std::time::Instant;
 
@@ -86,6 +86,11 @@ pub(crate) const ALL: &[Step] = &[
         check: clients::browser,
     },
     Step {
+        name: "browser_identity",
+        what: "rendered pages: sessions, logins, headers, proxies, authorities, pace, pictures",
+        check: clients::browser_identity,
+    },
+    Step {
         name: "author",
         what: "why a field has its value: a saved page, and a record that was collected",
         check: clients::author,
@@ -130,6 +135,7 @@ const CLIENTS: &[&str] = &[
     "quality",
     "change",
     "browser",
+    "browser_identity",
     "author",
     "archive",
     "readme",
@@ -190,6 +196,7 @@ fn doc() -> Result<Verdict> {
 }
 
 fn unit() -> Result<Verdict> {
+    tools::postgresql()?;
     run(cargo().args(["test", "--workspace", "--locked"]))?;
     Ok(Verdict::Passed)
 }

@@ -96,8 +96,12 @@ pub(crate) fn openssl_and_curl() -> Result<()> {
     if missing.is_empty() { Ok(()) } else { install(&missing) }
 }
 
-/// Makes sure that there is a Chromium.
+/// Makes sure that there is a Chromium, and what gives it further authorities.
 pub(crate) fn chromium() -> Result<()> {
+    // It has no option that only tells its version.
+    if ask(Command::new("sh").args(["-c", "command -v certutil"])).is_none() {
+        install(&["libnss3-tools"])?;
+    }
     let is_there = || {
         ["chromium-headless-shell", "chromium", "google-chrome"]
             .iter()
@@ -109,6 +113,20 @@ pub(crate) fn chromium() -> Result<()> {
     // Older distributions have no shell of its own.
     install(&["chromium-headless-shell"]).or_else(|_| install(&["chromium"]))?;
     if is_there() { Ok(()) } else { bail!("a Chromium was installed but does not run") }
+}
+
+/// Makes sure that there are the programs of a PostgreSQL server, for servers of the tests' own.
+pub(crate) fn postgresql() -> Result<()> {
+    let is_there = || {
+        let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        versions.into_iter().any(|version| version.path().join("bin/postgres").exists())
+    };
+    let elsewhere = std::env::var_os("TRAWL_TEST_POSTGRES").is_some_and(|url| !url.is_empty());
+    if elsewhere || is_there() {
+        return Ok(());
+    }
+    install(&["postgresql"])?;
+    if is_there() { Ok(()) } else { bail!("PostgreSQL was installed but is not in /usr/lib/postgresql") }
 }
 
 fn node_version() -> Option<u32> {

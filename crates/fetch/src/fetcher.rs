@@ -33,8 +33,10 @@ use url::{Host, Url};
 
 mod hosts;
 mod obey;
+mod visit;
 
 pub use hosts::{RobotsView, SiteView};
+pub(crate) use visit::{Answered, Visit};
 
 /// Bytes of a redirect's body that are read so that its connection can be used again.
 const REDIRECT_BODY_MAX: u64 = 64 << 10;
@@ -119,33 +121,12 @@ impl HttpFetcher {
         self.0.ways.stats()
     }
 
-    /// The turn of a page that a browser fetches, after the same checks as any.
-    pub(crate) async fn admit(&self, url: &Url, needs: &Needs, express: bool) -> Result<Turn, FetchError> {
-        let way = self.0.ways.choose(Wish { needs, session: None }, &[])?;
-        self.0.vet(url, way.proxy().is_some())?;
-        let want = self.0.obey(needs, url, &way.route, want(needs, express)).await?;
-        self.0.turn(&lane(url), want).await
-    }
-
-    /// How the browser's connections are made.
-    pub(crate) fn connector(&self, needs: &Needs) -> Result<Connector, FetchError> {
-        let way = self.0.ways.choose(Wish { needs, session: None }, &[])?;
-        Ok(way.route.connector.clone())
-    }
-
     pub(crate) fn user_agent(&self) -> String {
         self.0.settings.user_agent.clone()
     }
 
     pub(crate) fn page_bytes_max(&self) -> u64 {
         self.0.settings.page_bytes_max
-    }
-
-    /// Obeys a `Retry-After`.
-    pub(crate) fn hold(&self, turn: &Turn, retry_after: Option<&str>) {
-        if let Some(ms) = retry_after.and_then(|value| retry_after::value_ms(value, now())) {
-            turn.hold(Duration::from_millis(ms.min(self.0.settings.retry_after_max_ms)));
-        }
     }
 
     pub(crate) fn note_request(&self) {

@@ -12,6 +12,7 @@
 mod allow;
 mod body;
 mod browser;
+mod bucket;
 mod client;
 mod clock;
 mod connect;
@@ -39,6 +40,7 @@ pub mod warc;
 
 pub use allow::{AllowList, BadNetwork};
 pub use browser::{BrowserFetcher, BrowserSettings, BrowserStats, Router};
+pub use bucket::BucketConnector;
 pub use error::{FetchError, FetchErrorKind};
 pub use fetcher::{HttpFetcher, RobotsView, SiteView};
 pub use guard::{Guard, Refusal, Zone, is_localhost, zone};

@@ -78,36 +78,38 @@ pub(crate) struct Hop {
     body: Bytes,
 }
 
+/// What a request sends of its own: its address without credentials and fragment, and its header lines, those that are
+/// secrets marked so.
+pub(crate) fn own(request: &Request) -> Result<(Url, HeaderMap), FetchError> {
+    let mut headers = headers(&request.headers)?;
+    for (name, mut value) in secret_lines(&request.needs.secret_headers.0)? {
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    let mut url = request.url.clone();
+    tidy(&mut url, &mut headers);
+    Ok((url, headers))
+}
+
+/// Credentials of the URL become a header; the URL goes into records and logs without them.
+fn tidy(url: &mut Url, headers: &mut HeaderMap) {
+    url.set_fragment(None);
+    if let Some(credentials) = basic(url) {
+        headers.insert(AUTHORIZATION, credentials);
+        // Only URLs without a host refuse, and those are refused by themselves.
+        _ = url.set_username("");
+        _ = url.set_password(None);
+    }
+}
+
 impl Hop {
     /// The first hop.
     pub(crate) fn first(request: Request, user_agent: &HeaderValue) -> Result<Self, FetchError> {
-        let mut headers = headers(&request.headers)?;
-        for (name, mut value) in secret_lines(&request.needs.secret_headers.0)? {
-            value.set_sensitive(true);
-            headers.insert(name, value);
-        }
+        let (url, mut headers) = own(&request)?;
         headers.entry(USER_AGENT).or_insert_with(|| user_agent.clone());
         headers.entry(ACCEPT).or_insert(ACCEPTED);
         headers.entry(ACCEPT_ENCODING).or_insert(ENCODINGS);
-        let mut hop = Self {
-            url: request.url,
-            method: request.method,
-            headers,
-            body: request.body.unwrap_or_default(),
-        };
-        hop.tidy_url();
-        Ok(hop)
-    }
-
-    /// Credentials of the URL become a header; the URL goes into records and logs without them.
-    fn tidy_url(&mut self) {
-        self.url.set_fragment(None);
-        if let Some(credentials) = basic(&self.url) {
-            self.headers.insert(AUTHORIZATION, credentials);
-            // Only URLs without a host refuse, and those are refused by themselves.
-            _ = self.url.set_username("");
-            _ = self.url.set_password(None);
-        }
+        Ok(Self { url, method: request.method, headers, body: request.body.unwrap_or_default() })
     }
 
     /// The message for the wire.
@@ -200,6 +202,6 @@ impl Hop {
             self.headers.remove(header::CONTENT_LANGUAGE);
         }
         self.url = target;
-        self.tidy_url();
+        tidy(&mut self.url, &mut self.headers);
     }
 }

@@ -7,6 +7,9 @@ pub const SLICE_INPUTS: usize = 64;
 pub const SLICE_MS: i64 = 2_000;
 /// Jobs of one snapshot for one host that are leased at once: one working, one ready to follow it.
 pub const LANE_LEASES: u32 = 2;
+/// Runs that one claim passes over because other nodes work for all hosts of which they have ready jobs. The holders of
+/// those hosts see whatever lies behind them, so nothing is left undone; only its cost is bounded.
+pub const PASSED_RUNS: usize = 256;
 /// A job whose lease was lost this often is split in two, so that an input that kills its worker is isolated.
 pub const LOST_LEASES_SPLIT: u32 = 3;
 /// A single input whose lease was lost this often is settled as an error.

@@ -11,6 +11,10 @@
 //! - `records`, `errors` and `unchanged` of a snapshot equal the sums over its registered segments.
 //! - `limit_per_input` and `limit_multiple_results` hold to the row.
 //! - Claiming costs the same with ten waiting jobs and with ten million.
+//! - All leased jobs of a host, over all runs, are of one node: the host's lane is that node's until the last of them is
+//!   finished, given back, or taken back because its lease has ended. Then it is free at once, and [`Change::Work`] is
+//!   told if anything is ready. Jobs that go on as [`Finished::Carried`] keep it; [`Store::renew`] prolongs it. A lease
+//!   that has ended but was not taken back yet keeps no lane from others: a claim takes back first what has ended.
 
 mod bucket;
 mod disk;
@@ -107,7 +111,7 @@ pub struct Claim {
 pub struct Claimed {
     /// Leased jobs.
     pub leases: Vec<Lease>,
-    /// When the next waiting job becomes due, if none is due now: sleep no longer than until then.
+    /// When the next job that is not due yet becomes due: sleep no longer than until then.
     pub next_due: Option<Timestamp>,
 }
 
@@ -334,6 +338,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Leases waiting jobs that are due: fair between runs (by inputs handed out; a new run starts level with the
     /// others), oldest due first within a run, at most [`model::limit::LANE_LEASES`] leased jobs per run and host.
+    /// Of a host of which another node has leased jobs nothing is leased: such lanes are passed over (at most
+    /// [`model::limit::PASSED_RUNS`] runs of which nothing else is ready), and `next_due` counts what becomes due, not them.
     /// A run with `limit_multiple_results` is passed over while its records plus its leased inputs reach the limit;
     /// a root with `limit_per_input` has one leased job at a time.
     async fn claim(&self, claim: Claim) -> Result<Claimed>;
@@ -484,6 +490,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// What was kept of hosts, the latest first, at most `limit`.
     async fn hosts(&self, limit: usize) -> Result<Vec<(String, String)>>;
+
+    /// What was kept of these hosts; unknown ones are left out.
+    async fn hosts_named(&self, names: &[String]) -> Result<Vec<(String, String)>>;
 
     // --- Documents -------------------------------------------------------------------------------------------
 

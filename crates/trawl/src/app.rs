@@ -317,23 +317,34 @@ fn browser_settings(config: &Config) -> BrowserSettings {
         memory_mb: browser.memory_mb,
         page_memory_mb: browser.page_memory_mb,
         block: browser.block.clone(),
+        extra_ca: path(&config.fetch.extra_ca),
+        user_agent: Some(config.fetch.user_agent.clone()),
         arguments: browser.arguments.clone(),
         profiles: config.data.join("browser"),
     }
 }
 
-/// One line at the start, if a scraper wants a browser and there is none: everything else works.
+/// A line at the start, if a scraper wants a browser and there is none, or one that trusts less than it should: everything
+/// else works.
 fn tell_if_missing(browser: &BrowserFetcher, catalogue: &Catalogue, default: FetchMode) {
-    let Some(missing) = browser.missing() else { return };
+    let (missing, distrusts) = (browser.missing(), browser.distrusts());
+    if missing.is_none() && distrusts.is_none() {
+        return;
+    }
     let scrapers = catalogue.all();
     let wanting: Vec<&str> = scrapers
         .iter()
         .filter(|scraper| scraper.modes().any(|mode| mode.unwrap_or(default) != FetchMode::Plain))
         .map(|scraper| scraper.name())
         .collect();
-    if !wanting.is_empty() {
-        let wanting = wanting.join(", ");
+    if wanting.is_empty() {
+        return;
+    }
+    let wanting = wanting.join(", ");
+    if let Some(missing) = missing {
         tracing::warn!("{missing}; pages of these scrapers that need one become error rows: {wanting}");
+    } else if let Some(distrusts) = distrusts {
+        tracing::warn!("{distrusts}; these scrapers render pages: {wanting}");
     }
 }
 

@@ -4,12 +4,14 @@
 //! Invariant: the order of rows is the order in which their segments were registered and never changes, so parts and
 //! ranges fit together.
 
+pub(crate) mod columns;
+
 use crate::worker::aborted_row;
 use bytes::Bytes;
 use extract::Scraper;
 use format::{FormatError, Shape, Writer};
 use futures_util::Stream;
-use model::{Door, Format, Segment, Snapshot};
+use model::{Format, Segment, Snapshot};
 use std::io::Write;
 use std::sync::Arc;
 use store::{Bucket, Content, Registered, Store};
@@ -89,11 +91,34 @@ impl Rows {
         match format {
             Format::Json => Shape::Json,
             Format::Ndjson | Format::Jsonl => Shape::Ndjson,
-            Format::Csv => Shape::Csv { columns: columns(snapshot, scraper), formula_guard },
+            Format::Csv => Shape::Csv { columns: columns::names(snapshot, scraper), formula_guard },
+            Format::Parquet => Shape::Parquet { columns: columns::typed(snapshot, scraper) },
+            Format::Xlsx => Shape::Xlsx { columns: columns::names(snapshot, scraper) },
         }
     }
 
-    /// The rows as a stream. Memory is bounded by a few pieces, whatever the size of the snapshot.
+    /// Why there is no such file of the rows: a sheet has bounds.
+    pub fn refusal(snapshot: &Snapshot, shape: &Shape, range: Range) -> Option<String> {
+        let Shape::Xlsx { columns } = shape else { return None };
+        let rows = snapshot.visible_rows().saturating_sub(range.first).min(range.rows);
+        if rows > format::XLSX_ROWS_MAX {
+            return Some(format!(
+                "Snapshot is too big for xlsx: {rows} rows, and a sheet has at most {}; take parts of it \
+                 (\"batch_size\") or another format",
+                format::XLSX_ROWS_MAX
+            ));
+        }
+        (columns.len() > format::XLSX_COLUMNS_MAX).then(|| {
+            format!(
+                "Snapshot is too big for xlsx: {} columns, and a sheet has at most {}; take another format or fewer \
+                 fields (\"custom_output_fields\")",
+                columns.len(),
+                format::XLSX_COLUMNS_MAX
+            )
+        })
+    }
+
+    /// The rows as a stream. Memory is bounded by a few pieces (and a row group), whatever the size of the snapshot.
     pub fn stream(
         &self,
         snapshot: &Snapshot,
@@ -102,21 +127,26 @@ impl Rows {
         range: Range,
     ) -> impl Stream<Item = Result<Bytes, RowsError>> + Send + Sync + Unpin + 'static {
         let (send, mut receive) = mpsc::channel(AHEAD);
-        let mut reader = Reader {
+        let packed = shape.is_packed();
+        let reader = Writer::new(shape, gzip).map(|writer| Reader {
             rows: self.clone(),
             snapshot: snapshot.clone(),
             range,
-            writer: Writer::new(shape, gzip),
+            writer: Some(writer),
+            packed,
             out: Vec::new(),
-            send,
-        };
+            send: send.clone(),
+        });
         tokio::spawn(async move {
-            match reader.read().await {
-                Ok(()) => reader.close().await,
-                Err(RowsError::Gone) => {}
+            let read = match reader {
+                Ok(reader) => reader.read().await,
+                Err(error) => Err(error.into()),
+            };
+            match read {
+                Ok(()) | Err(RowsError::Gone) => {}
                 Err(error) => {
                     // If the reader has gone, nobody needs the error.
-                    let _ = reader.send.send(Err(error)).await;
+                    let _ = send.send(Err(error)).await;
                 }
             }
         });
@@ -130,65 +160,28 @@ pub(crate) fn held_back(snapshot: &Snapshot) -> String {
     format!("Snapshot is held back by the quality gate: {reasons}")
 }
 
-fn columns(snapshot: &Snapshot, scraper: Option<&Scraper>) -> Vec<String> {
-    let trigger = &snapshot.trigger;
-    let mut columns: Vec<String> = Vec::new();
-    let mut add = |name: &str| {
-        if !columns.iter().any(|c| c == name) {
-            columns.push(name.to_owned());
-        }
-    };
-    match &trigger.custom_output_fields {
-        // A dotted path keeps its nesting: its column is the outermost name, unless the field itself has a dot.
-        Some(paths) => {
-            for path in paths {
-                let whole = scraper.is_some_and(|s| s.fields().iter().any(|f| f.name == *path));
-                add(if whole { path } else { path.split('.').next().unwrap_or(path) });
-            }
-        }
-        None => {
-            if trigger.discover_only {
-                add("url");
-            } else {
-                for field in scraper.map(Scraper::fields).unwrap_or_default() {
-                    add(&field.name);
-                }
-            }
-            add("timestamp");
-            add("input");
-            if matches!(trigger.door, Door::Discover(_)) && !trigger.discover_only {
-                add("discovery_input");
-            }
-            for extra in &snapshot.extra_columns {
-                add(extra);
-            }
-        }
-    }
-    if trigger.include_errors {
-        ["timestamp", "input", "error", "error_code"].into_iter().for_each(add);
-    }
-    columns
-}
-
 struct Reader {
     rows: Rows,
     snapshot: Snapshot,
     range: Range,
-    writer: Writer,
+    /// Away only while it writes on another thread.
+    writer: Option<Writer>,
+    /// It packs many rows at once, which takes too long for a thread that serves others.
+    packed: bool,
     out: Vec<u8>,
     send: mpsc::Sender<Result<Bytes, RowsError>>,
 }
 
 impl Reader {
-    async fn read(&mut self) -> Result<(), RowsError> {
+    async fn read(mut self) -> Result<(), RowsError> {
         let mut from = 0;
         loop {
             let listed = self.rows.store.segments(&self.snapshot.id, from, LISTED).await?;
-            let Some(last) = listed.last() else { return Ok(()) };
+            let Some(last) = listed.last() else { return self.close().await };
             from = last.seq + 1;
             for registered in &listed {
                 if !self.segment(registered).await? {
-                    return Ok(());
+                    return self.close().await;
                 }
             }
         }
@@ -216,7 +209,7 @@ impl Reader {
                     if row >= self.range.first && row < self.range.end() {
                         let mut line = aborted_row(input, aborted.code, self.snapshot.state, aborted.at);
                         line.push('\n');
-                        self.push(line.as_bytes()).await?;
+                        self.push(line.into_bytes()).await?;
                     }
                 }
             }
@@ -256,7 +249,7 @@ impl Reader {
                 let rest = plain.split_off(end + 1);
                 let lines = std::mem::replace(plain, rest);
                 if whole {
-                    self.push(&lines).await?;
+                    self.push(lines).await?;
                 } else {
                     row = self.some(&lines, row).await?;
                 }
@@ -271,18 +264,33 @@ impl Reader {
 
     /// Those of the lines that lie in the range; gives the number of the next row.
     async fn some(&mut self, lines: &[u8], first: u64) -> Result<u64, RowsError> {
-        let mut row = first;
-        for line in lines.split_inclusive(|b| *b == b'\n') {
-            if row >= self.range.first && row < self.range.end() {
-                self.push(line).await?;
-            }
-            row += 1;
+        let within = format::range(
+            lines,
+            self.range.first.saturating_sub(first),
+            self.range.end().saturating_sub(first.max(self.range.first)),
+        );
+        if !within.is_empty() {
+            self.push(within.to_vec()).await?;
         }
-        Ok(row)
+        Ok(first + format::count(lines))
     }
 
-    async fn push(&mut self, lines: &[u8]) -> Result<(), RowsError> {
-        self.writer.push(lines, &mut self.out)?;
+    async fn push(&mut self, lines: Vec<u8>) -> Result<(), RowsError> {
+        let Some(mut writer) = self.writer.take() else { return Err(RowsError::Gone) };
+        if self.packed {
+            let mut out = std::mem::take(&mut self.out);
+            let writing = tokio::task::spawn_blocking(move || {
+                let pushed = writer.push(&lines, &mut out);
+                (writer, out, pushed)
+            });
+            // It is not cancelled; a panic of it is one of this stream.
+            let (back, out, pushed) = writing.await.map_err(|e| RowsError::Damaged(e.to_string()))?;
+            (writer, self.out) = (back, out);
+            pushed?;
+        } else {
+            writer.push(&lines, &mut self.out)?;
+        }
+        self.writer = Some(writer);
         if self.out.len() >= PIECE {
             self.flush().await?;
         }
@@ -297,13 +305,15 @@ impl Reader {
         self.send.send(Ok(piece)).await.map_err(|_| RowsError::Gone)
     }
 
-    async fn close(mut self) {
-        let writer = std::mem::replace(&mut self.writer, Writer::new(Shape::Ndjson, false));
-        let last = writer.finish(&mut self.out).map(|()| Bytes::from(std::mem::take(&mut self.out)));
-        match last {
-            Ok(piece) if piece.is_empty() => {}
-            // If the reader has gone, nobody needs the rest.
-            other => drop(self.send.send(other.map_err(RowsError::from)).await),
-        }
+    async fn close(mut self) -> Result<(), RowsError> {
+        let Some(writer) = self.writer.take() else { return Err(RowsError::Gone) };
+        let mut out = std::mem::take(&mut self.out);
+        let finish = move || writer.finish(&mut out).map(|()| out);
+        self.out = if self.packed {
+            tokio::task::spawn_blocking(finish).await.map_err(|e| RowsError::Damaged(e.to_string()))??
+        } else {
+            finish()?
+        };
+        self.flush().await
     }
 }

@@ -193,7 +193,15 @@ fn delete(root: &Path, key: &str) -> Result<(), BucketError> {
     let Some(path) = file_of(root, key) else { return Ok(()) };
     match fs::remove_file(&path) {
         Ok(()) => {}
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(()),
+        // No object has the name of a folder.
+        Err(e)
+            if matches!(
+                e.kind(),
+                ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory
+            ) =>
+        {
+            return Ok(());
+        }
         Err(e) => return Err(io(&path, &e)),
     }
     // Folders that became empty go too, else one stays behind for every snapshot that ever was. `remove_dir` refuses

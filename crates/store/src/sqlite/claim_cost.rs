@@ -1,6 +1,7 @@
 //! Claiming costs the same with twenty waiting jobs and with two hundred thousand: counted in SQLite's own steps, so
 //! the machine's mood plays no part.
 
+use super::super::host_lane::TAKE;
 use super::super::lane::{FIRST_DUE, NEXT_READY, SET_READY};
 use super::super::{create, schema, writer::Writer};
 use super::*;
@@ -12,10 +13,16 @@ use tokio::sync::{broadcast, oneshot};
 const STATEMENTS: &[&str] = &[
     NEXT_RUN,
     NEXT_EXPRESS_RUN,
+    NEXT_OPEN_RUN,
+    NEXT_OPEN_EXPRESS_RUN,
+    DUE_OF_PASSED,
+    DUE_OF_PASSED_EXPRESS,
+    ENDED,
     NEXT_LANE,
     NEXT_JOB,
     LEASE_JOB,
     SERVE_LANE,
+    TAKE,
     SERVE_RUN,
     SET_RUN_READY,
     MOVE_TIME,
@@ -50,6 +57,14 @@ fn trigger(limit_per_input: Option<u64>) -> Trigger {
     }
 }
 
+fn count(tx: &Tx<'_>, status: StatementStatus) -> i32 {
+    STATEMENTS.iter().map(|sql| tx.conn.prepare_cached(sql).unwrap().get_status(status)).sum()
+}
+
+fn asked(node: &str) -> Claim {
+    Claim { jobs: 8, express_only: false, node: node.into(), now: NOW, lease_until: NOW.plus_ms(60_000) }
+}
+
 struct Bench(Writer);
 
 impl Bench {
@@ -80,19 +95,20 @@ impl Bench {
         });
     }
 
+    /// Steps of SQLite's machine for a claim that finds so many jobs.
+    fn claim_any(&mut self, node: &'static str, found: usize) -> i32 {
+        self.run(move |tx| {
+            let steps = count(tx, StatementStatus::VmStep);
+            let asked = asked(node);
+            assert_eq!(super::claim(tx, &asked)?.leases.len(), found);
+            Ok(count(tx, StatementStatus::VmStep) - steps)
+        })
+    }
+
     /// Steps of SQLite's machine for a claim of eight jobs, and whether anything was scanned or sorted.
-    fn claim(&mut self) -> (i32, i32) {
-        self.run(|tx| {
-            let count = |tx: &Tx<'_>, status| -> i32 {
-                STATEMENTS.iter().map(|sql| tx.conn.prepare_cached(sql).unwrap().get_status(status)).sum()
-            };
-            let asked = Claim {
-                jobs: 8,
-                express_only: false,
-                node: "n".into(),
-                now: NOW,
-                lease_until: NOW.plus_ms(60_000),
-            };
+    fn claim(&mut self, node: &'static str) -> (i32, i32) {
+        self.run(move |tx| {
+            let asked = asked(node);
             let steps = count(tx, StatementStatus::VmStep);
             let scans = count(tx, StatementStatus::FullscanStep) + count(tx, StatementStatus::Sort);
             let claimed = super::claim(tx, &asked)?;
@@ -110,16 +126,45 @@ fn cost(jobs: u64, hosts: u64, runs: u64, limit_per_input: Option<u64>) -> i32 {
     for run in 0..runs {
         bench.fill(run, jobs, hosts, limit_per_input);
     }
-    let (steps, scans) = bench.claim();
+    let (steps, scans) = bench.claim("n");
     assert_eq!(scans, 0, "an index was not used");
     steps
+}
+
+/// The cost of the claim of a second node, when the first holds eight hosts.
+fn cost_of_second(jobs: u64, hosts: u64, runs: u64) -> i32 {
+    let mut bench = Bench::new();
+    for run in 0..runs {
+        bench.fill(run, jobs, hosts, None);
+    }
+    bench.claim("first");
+    let (steps, scans) = bench.claim("second");
+    assert_eq!(scans, 0, "an index was not used");
+    steps
+}
+
+#[test]
+fn passing_over_what_others_hold_costs_by_what_they_hold() {
+    // A run with its lanes: as many lanes are passed over as there are leased jobs, never more.
+    let small = cost_of_second(20, 20, 1);
+    assert_eq!(cost_of_second(200_000, 200_000, 1), small, "many lanes");
+    assert_eq!(cost_of_second(200_000, 20, 1), cost_of_second(200, 20, 1), "many jobs on each lane");
+    // Runs of one host each: the walk over runs is bounded.
+    let runs = |n: u64| {
+        let mut bench = Bench::new();
+        (0..n).for_each(|run| bench.fill(run, 1, 1, None));
+        bench.claim_any("first", 8);
+        bench.claim_any("second", 0)
+    };
+    assert_eq!(runs(4_000), runs(600), "many runs");
 }
 
 #[test]
 fn the_size_of_a_run_does_not_matter() {
     let small = cost(20, 20, 1, None);
     assert!(small > 100, "nothing was counted: {small}");
-    assert_eq!(cost(200_000, 20, 1, None), small, "many jobs on each lane");
+    // Here a host has two leases, and the second finds the first: another branch of the same statement.
+    assert_eq!(cost(200_000, 20, 1, None), cost(200, 20, 1, None), "many jobs on each lane");
     assert_eq!(cost(200_000, 200_000, 1, None), small, "many lanes");
     assert_eq!(cost(20_000, 20_000, 1, Some(5)), small, "a limit per input");
 }
@@ -146,7 +191,8 @@ fn every_statement_walks_an_index() {
         for line in lines {
             assert!(!line.contains("TEMP B-TREE"), "{sql}: {line}");
             // The walk over runs by turn begins at the lowest turn: a scan of an index, ended by LIMIT 1.
-            let walk = line.starts_with("SCAN") && line.contains("USING COVERING INDEX snapshot_turn");
+            let walk = line.starts_with("SCAN") && line.contains("USING COVERING INDEX snapshot_turn")
+                || line == "SCAN run";
             assert!(!line.starts_with("SCAN") || walk, "{sql}: {line}");
         }
     }

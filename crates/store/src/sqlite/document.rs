@@ -31,29 +31,3 @@ pub(super) fn list(conn: &Connection, kind: &str, after: &str, limit: usize) -> 
         |r| Ok(Document { name: r.get(0)?, version: uint(r.get(1)?), text: r.get(2)? }),
     )
 }
-
-#[cfg(test)]
-mod tests {
-    use crate::{Document, Put, SqliteStore, Store};
-
-    #[tokio::test]
-    async fn a_document_is_replaced_only_by_who_has_read_it() {
-        let store = SqliteStore::in_memory().unwrap();
-        let put = async |name: &str, text: Option<&str>, over| {
-            store.put_document("schedule", name, text.map(str::to_owned), over).await.unwrap()
-        };
-        assert!(put("a", Some("1"), Put::Over(0)).await);
-        assert!(!put("a", Some("2"), Put::Over(0)).await, "it is there already");
-        assert!(put("a", Some("2"), Put::Over(1)).await);
-        assert!(!put("a", None, Put::Over(1)).await, "it has changed since");
-        assert!(put("b", Some("x"), Put::Anyway).await);
-        let all = store.documents("schedule", "", 9).await.unwrap();
-        let document =
-            |name: &str, version, text: &str| Document { name: name.into(), version, text: text.into() };
-        assert_eq!(all, [document("a", 2, "2"), document("b", 1, "x")]);
-        assert_eq!(store.documents("schedule", "a", 9).await.unwrap(), all[1..]);
-        assert!(store.documents("other", "", 9).await.unwrap().is_empty());
-        assert!(put("a", None, Put::Over(2)).await);
-        assert_eq!(store.documents("schedule", "", 9).await.unwrap(), all[1..]);
-    }
-}

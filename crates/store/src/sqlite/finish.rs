@@ -119,7 +119,7 @@ pub(super) fn finish(tx: &mut Tx<'_>, mut told: Finish) -> Result<Finished> {
     run.counts.leased -= job.n - len_u64(&told.carried);
     run.counts.settled += told.settled;
     if carried.is_none() {
-        lane::released(tx.conn, job.lane)?;
+        lane::released(tx, job.lane)?;
     }
 
     let root_met = match run.limit_root {

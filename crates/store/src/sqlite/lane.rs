@@ -4,6 +4,7 @@
 //! (so lanes take turns); null without a waiting job. In a run with a limit per input at most one job of a root is
 //! waiting or leased; its others are parked behind it.
 
+use super::host_lane;
 use super::sql::{Sql, damaged, int, len, uint};
 use super::writer::Tx;
 use crate::Result;
@@ -151,9 +152,9 @@ pub(super) fn next_ready(conn: &Connection, run: i64) -> Result<Option<i64>> {
 }
 
 /// A leased job has left its lane.
-pub(super) fn released(conn: &Connection, lane: i64) -> Result<()> {
-    conn.exec("UPDATE lane SET leased = leased - 1 WHERE k = ?1", [lane])?;
-    Ok(())
+pub(super) fn released(tx: &mut Tx<'_>, lane: i64) -> Result<()> {
+    tx.conn.exec("UPDATE lane SET leased = leased - 1 WHERE k = ?1", [lane])?;
+    host_lane::let_go(tx, lane, 1)
 }
 
 /// A leased job as the store knows it.

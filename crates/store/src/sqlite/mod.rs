@@ -13,6 +13,7 @@ mod delivery_list;
 mod document;
 mod finish;
 mod host;
+mod host_lane;
 mod lane;
 mod quality;
 mod query;
@@ -380,6 +381,11 @@ impl Store for SqliteStore {
     async fn documents(&self, kind: &str, after: &str, limit: usize) -> Result<Vec<Document>> {
         let (kind, after) = (kind.to_owned(), after.to_owned());
         self.read(move |conn| document::list(conn, &kind, &after, limit)).await
+    }
+
+    async fn hosts_named(&self, names: &[String]) -> Result<Vec<(String, String)>> {
+        let names = names.to_vec();
+        self.read(move |conn| host::named(conn, &names)).await
     }
 
     async fn hosts(&self, limit: usize) -> Result<Vec<(String, String)>> {

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0004_archive.sql"),
     include_str!("schema/0005_withheld.sql"),
     include_str!("schema/0006_document.sql"),
+    include_str!("schema/0007_lane.sql"),
 ];
 /// How long to wait for another process (`trawl token create`) that writes.
 const BUSY: Duration = Duration::from_secs(10);

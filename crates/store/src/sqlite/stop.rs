@@ -3,6 +3,7 @@
 //! Invariant: a job settled here has state 4, so that its late holder is told that the lease is lost.
 
 use super::delivery;
+use super::host_lane;
 use super::lane::{Leased, released};
 use super::run::{Run, asked};
 use super::sql::{Sql, int, len, uint};
@@ -92,14 +93,14 @@ pub(super) fn settle_root(tx: &Tx<'_>, run: &mut Run, root: u64) -> Result<()> {
 
 /// A leased job ends as error rows.
 pub(super) fn abort_leased(
-    tx: &Tx<'_>,
+    tx: &mut Tx<'_>,
     run: &mut Run,
     job: &Leased,
     code: FailureCode,
     at: Timestamp,
 ) -> Result<()> {
     tx.conn.exec("UPDATE job SET state = 4 WHERE id = ?1", [job.id])?;
-    released(tx.conn, job.lane)?;
+    released(tx, job.lane)?;
     register_rows_of(tx, run, job.id, job.n, code, at)?;
     run.counts.leased -= job.n;
     run.counts.settled += job.n;
@@ -143,7 +144,15 @@ pub(super) fn break_run(tx: &mut Tx<'_>, k: i64, message: &str, now: Timestamp) 
     let mut run = Run::of_key(tx.conn, k)?;
     run.advance(SnapshotEvent::Broke, "the snapshot has ended")?;
     settle_waiting(tx, &mut run)?;
+    let lanes = tx.conn.all(
+        "SELECT lane, count(*) FROM job INDEXED BY job_leased WHERE state = 2 AND snapshot = ?1 GROUP BY lane",
+        [k],
+        |r| Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?)),
+    )?;
     tx.conn.exec("UPDATE job INDEXED BY job_leased SET state = 4 WHERE state = 2 AND snapshot = ?1", [k])?;
+    for (lane, leased) in lanes {
+        host_lane::let_go(tx, lane, leased)?;
+    }
     let leased = std::mem::take(&mut run.counts.leased);
     run.counts.settled += leased;
     run.message = Some(message.chars().take(model::limit::MESSAGE_CHARS).collect());

@@ -67,7 +67,7 @@ pub(super) fn reclaim(tx: &mut Tx<'_>, node: &str, now: Timestamp) -> Result<u64
 }
 
 /// Takes job leases back: all of a node's, or those that ended; how many.
-fn lose(tx: &mut Tx<'_>, node: Option<&str>, now: Timestamp) -> Result<usize> {
+pub(super) fn lose(tx: &mut Tx<'_>, node: Option<&str>, now: Timestamp) -> Result<usize> {
     let lost = tx.conn.all(
         "SELECT id, snapshot, lane, due, n, root, derived, lost FROM job INDEXED BY job_leased
          WHERE state = 2 AND iif(?1 IS NULL, lease_until <= ?2, node = ?1) ORDER BY snapshot LIMIT ?3",
@@ -112,7 +112,7 @@ fn lose_one(tx: &mut Tx<'_>, run: &mut Run, lanes: &mut Lanes, job: &Leased, now
         lanes.touch(job.lane);
         return Ok(());
     }
-    lane::released(tx.conn, job.lane)?;
+    lane::released(tx, job.lane)?;
     run.counts.leased -= job.n;
     run.counts.waiting += job.n;
     if job.n > 1 && lost >= limit::LOST_LEASES_SPLIT {

@@ -6,6 +6,7 @@ use super::error::{ApiError, Result};
 use super::query::{Kind, Param, Query, optional};
 use super::submit::possible;
 use super::{Shared, destination, options, snapshot};
+use crate::rows::{Range, Rows};
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
@@ -66,6 +67,10 @@ pub(super) async fn deliver(
     shared.courier.vault().seal(promise.destination.credentials_mut()).map_err(ApiError::internal)?;
     if !snapshot::is_given(&run, &query) {
         return Err(ApiError::bad(snapshot::why_not(&run)));
+    }
+    let shape = Rows::shape(&run, None, promise.format, false);
+    if let Some(why) = Rows::refusal(&run, &shape, Range::part(0, promise.batch_size.unwrap_or(u64::MAX))) {
+        return Err(ApiError::bad(why));
     }
     let delivery = options::delivery(
         Cargo::Rows(promise),

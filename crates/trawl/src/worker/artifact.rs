@@ -93,10 +93,11 @@ fn lines(
 ) -> impl Stream<Item = Result<Bytes, ArchiveError>> + Send + Sync + Unpin + 'static {
     let (send, mut receive) = tokio::sync::mpsc::channel(2);
     tokio::spawn(async move {
-        let mut writer = Writer::new(Shape::Ndjson, gzip);
         let mut out = Vec::new();
         let mut from = 0;
         let told = async {
+            let mut writer =
+                Writer::new(Shape::Ndjson, gzip).map_err(|e| ArchiveError::Damaged(e.to_string()))?;
             while let Some((next, pages)) = archive.pages_from(&id, from).await? {
                 from = next;
                 for entry in pages.iter() {

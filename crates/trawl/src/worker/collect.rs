@@ -14,9 +14,9 @@ use futures_util::FutureExt;
 use model::diff::ChangeKind;
 use model::quality::Profile;
 use model::{
-    Door, Failure, FailureCode, Fate, FetchMode, Input, JobId, Outcome, Page, PageKey, Record, Request,
-    Reuse, Segment, SnapshotId, SnapshotState, Trail, Trigger, Trouble, Verdict, error_json, fits_within,
-    host_of, keep_within, limit, record_json, settle, verdict,
+    Artifact, Door, Failure, FailureCode, Fate, FetchMode, Input, JobId, Outcome, Page, PageKey, Record,
+    Request, Reuse, Segment, SnapshotId, SnapshotState, Trail, Trigger, Trouble, Verdict, error_json,
+    fits_within, host_of, keep_within, limit, record_json, settle, verdict,
 };
 
 use std::panic::AssertUnwindSafe;
@@ -168,6 +168,9 @@ impl Worker {
             Err(failure) => return Fate::Never(failure).into(),
         };
         request.needs.archive |= trigger.wishes.archive || self.settings.archive_always;
+        if trigger.wishes.artifacts.contains(&Artifact::Screenshot) {
+            request.needs.rendering.get_or_insert_default().screenshot = true;
+        }
         if trigger.wishes.replay.is_some() {
             return self.fetch_and_read(slice, input, request, false).await.0;
         }

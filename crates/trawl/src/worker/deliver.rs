@@ -9,7 +9,6 @@ use crate::deliver::{Body, Fault, Parcel, name};
 use crate::rows::{Range, Rows, RowsError};
 use bytes::Bytes;
 use fetch::{Answer, FetchError, Payload};
-use format::Shape;
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use model::{
     Cargo, DeliveredFile, Delivery, DeliveryId, DeliveryOutcome, Destination, Format, Notice, Patience,
@@ -180,7 +179,10 @@ impl Worker {
         let trigger = &snapshot.trigger;
         let scraper = self.catalogue.at_version(&trigger.scraper, &trigger.scraper_version).await.ok();
         let shape = Rows::shape(snapshot, scraper.as_deref(), promise.format, false);
-        let body = || self.rows.stream(snapshot, clone_shape(&shape), promise.compress, range);
+        if let Some(error) = Rows::refusal(snapshot, &shape, range) {
+            return Sent::Never { error };
+        }
+        let body = || self.rows.stream(snapshot, shape.clone(), promise.compress, range);
         let Destination::Webhook { endpoint, auth_header, headers } = &promise.destination else {
             let name = name::of_part(promise, snapshot, part, delivery.created_at);
             let kind = if promise.compress { GZIP } else { promise.format.content_type() };
@@ -434,16 +436,6 @@ fn judge(result: Result<Answer, FetchError>) -> Sent {
         // An address off limits, or no URL at all, does not get better.
         Err(error) if error.kind == fetch::FetchErrorKind::Refused => Sent::Never { error: error.message },
         Err(error) => Sent::Later { error: error.message, asked_ms: None },
-    }
-}
-
-fn clone_shape(shape: &Shape) -> Shape {
-    match shape {
-        Shape::Json => Shape::Json,
-        Shape::Ndjson => Shape::Ndjson,
-        Shape::Csv { columns, formula_guard } => {
-            Shape::Csv { columns: columns.clone(), formula_guard: *formula_guard }
-        }
     }
 }
 

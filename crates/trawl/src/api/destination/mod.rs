@@ -17,8 +17,6 @@ pub(super) const TYPES: &[&str] =
     &["webhook", "s3", "gcs", "gcp_pubsub", "azure", "sftp", "snowflake", "ali_oss", "email", "build"];
 /// Those that are here.
 pub(super) const AVAILABLE: &[&str] = &["webhook", "s3", "gcs", "azure", "sftp", "email"];
-/// Documented extensions of files.
-const EXTENSIONS: &[&str] = &["json", "csv", "xlsx", "ndjson", "parquet", "jsonl"];
 /// What is shown in place of a credential.
 const SECRET: &str = "***";
 
@@ -68,14 +66,8 @@ fn filename(deliver: &Fields<'_>) -> Result<(Option<String>, Format)> {
     let format = match filename.text("extension")? {
         None => Format::default(),
         Some(extension) => Format::parse(extension).ok_or_else(|| {
-            filename.fault(
-                "extension",
-                &if EXTENSIONS.contains(&extension) {
-                    format!(": {extension} is not available on this server yet")
-                } else {
-                    format!("must be one of [{}]", EXTENSIONS.join(", "))
-                },
-            )
+            let known: Vec<&str> = Format::ALL.iter().map(|format| format.as_str()).collect();
+            filename.fault("extension", &format!("must be one of [{}]", known.join(", ")))
         })?,
     };
     Ok((template.map(str::to_owned), format))
