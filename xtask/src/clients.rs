@@ -49,6 +49,14 @@ pub(crate) fn deliveries() -> Result<Verdict> {
     script(&tools::python()?, "deliveries.py", &[])
 }
 
+pub(crate) fn parquet() -> Result<Verdict> {
+    script(&tools::venv()?, "parquet.py", &[])
+}
+
+pub(crate) fn schedules() -> Result<Verdict> {
+    script(&tools::python()?, "schedules.py", &[])
+}
+
 pub(crate) fn reload() -> Result<Verdict> {
     script(&tools::python()?, "reload.py", &[])
 }

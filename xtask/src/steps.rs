@@ -66,6 +66,16 @@ pub(crate) const ALL: &[Step] = &[
         check: clients::deliveries,
     },
     Step {
+        name: "parquet",
+        what: "rows as Parquet and XLSX, read by pyarrow, duckdb and openpyxl",
+        check: clients::parquet,
+    },
+    Step {
+        name: "schedules",
+        what: "schedules: each planned time once, over SIGKILL; missed, overlapping, time zones",
+        check: clients::schedules,
+    },
+    Step {
         name: "reload",
         what: "scraper files that change, break and go while jobs run",
         check: clients::reload,
@@ -131,6 +141,8 @@ const CLIENTS: &[&str] = &[
     "guard",
     "hosts",
     "deliveries",
+    "parquet",
+    "schedules",
     "reload",
     "quality",
     "change",

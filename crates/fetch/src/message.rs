@@ -10,7 +10,7 @@ use crate::{FetchError, FetchErrorKind};
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, COOKIE, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, response};
-use model::{Exchange, Method, Request, Timestamp};
+use model::{Cut, Exchange, Method, Request, Timestamp};
 use url::Url;
 
 /// What we take, best first.
@@ -134,31 +134,42 @@ impl Hop {
         Ok(message)
     }
 
-    /// What was asked and answered, as an archive keeps it. `wire`: the body as it came, if it came whole.
+    /// What was asked and answered, as an archive keeps it. `wire`: the body as it came; `cut`: why that is not all.
     pub(crate) fn exchange(
         &self,
         answer: &response::Parts,
-        wire: Option<Bytes>,
+        (wire, cut): (Bytes, Option<Cut>),
         directly: bool,
         at: Timestamp,
     ) -> Exchange {
-        let method = match self.method {
-            Method::Get => http::Method::GET,
-            Method::Post => http::Method::POST,
-        };
         let address = answer.extensions.get::<Peer>().filter(|_| directly);
         Exchange {
-            url: self.url.clone(),
-            at,
             address: address.map(|peer| peer.0),
-            request_head: warc::request_head(&method, &self.url, &self.headers, self.body.len()),
-            request_body: self.body.clone(),
             answer_head: match answer.extensions.get::<RawHead>() {
                 Some(raw) => raw.0.clone(),
                 None => warc::answer_head(answer.status, &answer.headers),
             },
-            is_cut: wire.is_none(),
-            answer_body: wire.unwrap_or_default(),
+            answer_body: wire,
+            cut,
+            ..self.unanswered(at)
+        }
+    }
+
+    /// What was asked in vain, as an archive keeps it.
+    pub(crate) fn unanswered(&self, at: Timestamp) -> Exchange {
+        let method = match self.method {
+            Method::Get => http::Method::GET,
+            Method::Post => http::Method::POST,
+        };
+        Exchange {
+            url: self.url.clone(),
+            at,
+            address: None,
+            request_head: warc::request_head(&method, &self.url, &self.headers, self.body.len()),
+            request_body: self.body.clone(),
+            answer_head: Bytes::new(),
+            answer_body: Bytes::new(),
+            cut: None,
         }
     }
 

@@ -158,10 +158,13 @@ impl Trigger {
 /// Who triggered, for `GET /datasets/v3/log/{id}` and the list's `trigger`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// `API`, or `CP` (control panel: the web page).
+    /// `API`, `CP` (control panel: the web page), or `SCHEDULE`, whose user is the schedule's id.
     pub kind: String,
     /// Name of the token.
     pub user: String,
+    /// Its id: names need not be told apart.
+    #[serde(default)]
+    pub token: String,
     /// Address of the caller.
     pub ip: String,
     /// Path and query of the request.

@@ -19,10 +19,13 @@
 mod bucket;
 mod disk;
 mod error;
+mod postgres;
 mod sqlite;
+mod told;
 
 pub use bucket::{Bucket, BucketError, FolderBucket};
 pub use error::StoreError;
+pub use postgres::{PostgresSettings, PostgresStore, SchemaVersions};
 pub use sqlite::SqliteStore;
 
 use async_trait::async_trait;
@@ -104,7 +107,12 @@ pub struct Claim {
     pub now: Timestamp,
     /// Leases end then unless renewed.
     pub lease_until: Timestamp,
+    /// Hosts that have enough of this worker: a lane of theirs that would be next rests for [`LANE_REST_MS`] instead.
+    pub pass_over: Vec<String>,
 }
+
+/// Milliseconds for which a lane rests that is passed over. Its run goes on with its other lanes, and loses no turn.
+pub const LANE_REST_MS: i64 = 2_000;
 
 /// What a worker got.
 #[derive(Clone, Debug, Default)]
@@ -340,6 +348,7 @@ pub trait Store: Send + Sync + 'static {
     /// others), oldest due first within a run, at most [`model::limit::LANE_LEASES`] leased jobs per run and host.
     /// Of a host of which another node has leased jobs nothing is leased: such lanes are passed over (at most
     /// [`model::limit::PASSED_RUNS`] runs of which nothing else is ready), and `next_due` counts what becomes due, not them.
+    /// Lanes of the hosts in [`Claim::pass_over`] rest.
     /// A run with `limit_multiple_results` is passed over while its records plus its leased inputs reach the limit;
     /// a root with `limit_per_input` has one leased job at a time.
     async fn claim(&self, claim: Claim) -> Result<Claimed>;
@@ -368,7 +377,8 @@ pub trait Store: Send + Sync + 'static {
     /// Ends a run as failed, with a message for the caller.
     async fn fail(&self, id: &SnapshotId, message: &str, now: Timestamp) -> Result<()>;
 
-    /// What time alone brings about: ended leases go back to waiting (split after
+    /// What time alone brings about: ended leases go back to waiting (settled without a row if the run has met its
+    /// `limit_multiple_results` meanwhile, split after
     /// [`model::limit::LOST_LEASES_SPLIT`], settled as `internal_error` after
     /// [`model::limit::LOST_LEASES_SETTLE`]), passed deadlines stop their runs, abandoned `starting` runs
     /// (older than `starting_ms`) are discarded, old idempotency keys forgotten.

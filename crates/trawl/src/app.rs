@@ -140,7 +140,9 @@ impl App {
         let api = Arc::new(self.api());
         let settings = api.settings.clone();
         let mut stop = self.stop.subscribe();
-        let router = api::router(api);
+        let router = api::router(&api);
+        let keeper = self.stop.subscribe();
+        self.parts.push(tokio::spawn(api::keep_schedules(api, keeper)));
         self.parts.push(tokio::spawn(async move {
             let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
             api::serve(listener, router, tls, &settings, stopped).await;
@@ -174,6 +176,7 @@ impl App {
             clock: self.clock.clone(),
             hosts: self.fetcher.clone(),
             metrics: config.metrics.enabled.then_some(metrics),
+            schedules: Arc::default(),
             settings: api::Settings {
                 api_token: Some(config.api_token.0.clone()).filter(|t| !t.is_empty()),
                 body_bytes_max: config.api.body_bytes_max,

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use fetch::warc::{Answer, Limits, Reader, Record, page_of};
 use fetch::{FetchError, FetchErrorKind, not_archived};
 use futures_util::Stream;
-use model::{Captured, Extras, Input, KeptPage, Made, Page, PageKey, Place, Request, Snapshot, SnapshotId};
+use model::{
+    Captured, Extras, Failure, Input, KeptPage, Made, Page, PageKey, Place, Request, Snapshot, SnapshotId,
+};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::{Bucket, Content, KeptPart, Store};
@@ -55,6 +57,14 @@ pub struct Archive {
     bucket: Arc<dyn Bucket>,
     page_bytes_max: u64,
     indexes: Arc<Mutex<Indexes>>,
+}
+
+/// What a request got when the run made it.
+pub enum Replayed {
+    /// The page, and its entry.
+    Page(Box<Page>, Box<KeptPage>),
+    /// No page, and why.
+    Failed(Failure, Box<KeptPage>),
 }
 
 /// The page of a row.
@@ -122,13 +132,13 @@ impl Archive {
         }
     }
 
-    /// The page that a request of this input got when the run fetched it, and its entry.
+    /// What a request of this input got when the run made it.
     pub async fn replay(
         &self,
         from: &SnapshotId,
         request: &Request,
         input: &Input,
-    ) -> std::result::Result<(Page, KeptPage), FetchError> {
+    ) -> std::result::Result<Replayed, FetchError> {
         let asked = PageKey::of(request.method, &request.url, request.body.as_deref());
         let unread = |error: ArchiveError| match error {
             ArchiveError::Store(store::StoreError::NotFound(_))
@@ -141,8 +151,11 @@ impl Archive {
         };
         let entry = self.find(from, asked, input).await.map_err(unread)?;
         let entry = entry.ok_or_else(|| not_archived(&request.url))?;
+        if let Some(failure) = &entry.failed {
+            return Ok(Replayed::Failed(failure.clone(), Box::new(entry)));
+        }
         let page = self.page(&entry).await.map_err(unread)?;
-        Ok((page, entry))
+        Ok(Replayed::Page(Box::new(page), Box::new(entry)))
     }
 
     /// Of several pages asked for alike: the last that this input got, else the last good one.

@@ -19,6 +19,7 @@ mod documents;
 mod hosts;
 pub mod metrics;
 pub mod rows;
+mod schedule;
 mod ui;
 pub mod vault;
 pub mod worker;

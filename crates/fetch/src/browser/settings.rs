@@ -65,8 +65,7 @@ const PROGRAMS: [&str; 7] = [
 ];
 
 /// What to do where there is none.
-pub(super) const ADVICE: &str =
-    "install one (`apt-get install chromium-headless-shell`) or name one in the setting `browser.path`";
+pub(super) const ADVICE: &str = "install one (`apt-get install chromium-headless-shell`, or `chromium`) or name one in the setting `browser.path`";
 
 impl BrowserSettings {
     /// The program that would be started, or a sentence that says what is missing and what to do.

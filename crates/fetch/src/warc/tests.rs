@@ -17,7 +17,7 @@ fn exchange(url: &str, head: &str, body: &[u8]) -> Exchange {
         request_body: Bytes::new(),
         answer_head: Bytes::copy_from_slice(head.as_bytes()),
         answer_body: Bytes::copy_from_slice(body),
-        is_cut: false,
+        cut: None,
     }
 }
 

@@ -7,9 +7,9 @@ use super::run::{Run, key_of, read_id};
 use super::sql::{Sql, damaged, int, len, taken};
 use super::writer::Tx;
 use super::{delivery, retain};
-use crate::disk::Codec;
+use crate::told::Packed;
 use crate::{Change, Commit, Committed, Idempotency, NewSnapshot, Remembered, Result, StoreError};
-use model::{Input, SnapshotEvent, SnapshotId, SnapshotState, Timestamp, Trigger, limit};
+use model::{SnapshotEvent, SnapshotId, SnapshotState, Timestamp, Trigger, limit};
 use rusqlite::Connection;
 
 /// One root per slice, ascending from slice to slice: no root has two jobs.
@@ -53,35 +53,6 @@ fn write_trigger(conn: &Connection, k: i64, trigger: &Trigger) -> Result<()> {
         ],
     )?;
     Ok(())
-}
-
-/// A slice of the caller's rows, checked and encoded: the costly part, done outside the writer.
-pub(super) struct Packed {
-    host: String,
-    n: usize,
-    /// Lowest and highest root in it.
-    roots: (u64, u64),
-    blob: Vec<u8>,
-}
-
-/// Checks and encodes slices.
-pub(super) fn pack(slices: &[Vec<Input>]) -> Result<Vec<Packed>> {
-    let mut codec = Codec::new()?;
-    let pack = |slice: &Vec<Input>| {
-        let Some(first) = slice.first() else {
-            return Err(StoreError::Invalid("an empty slice".into()));
-        };
-        if slice.len() > limit::SLICE_INPUTS {
-            return Err(StoreError::Invalid(format!("a slice of {} inputs", slice.len())));
-        }
-        if slice.iter().any(|input| input.host != first.host) {
-            return Err(StoreError::Invalid("a slice of several hosts".into()));
-        }
-        let roots =
-            slice.iter().fold((first.root, first.root), |(low, high), i| (low.min(i.root), high.max(i.root)));
-        Ok(Packed { host: first.host.clone(), n: slice.len(), roots, blob: codec.encode(slice)? })
-    };
-    slices.iter().map(pack).collect()
 }
 
 pub(super) fn add(tx: &mut Tx<'_>, id: &SnapshotId, slices: &[Packed], now: Timestamp) -> Result<()> {

@@ -10,93 +10,16 @@ use super::run::Run;
 use super::sql::{Sql, int, len, uint};
 use super::stop;
 use super::writer::Tx;
+use crate::told::{Finish, Known};
 use crate::{CARRIED_EPOCH, Finished, Lease, Result, StoreError};
-use model::quality::Profile;
-use model::{ArchivePart, FailureCode, Input, JobId, Outcome, Segment, Timestamp};
+use model::{FailureCode, Input, JobId, Timestamp};
 use rusqlite::Connection;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Columns beyond the schema kept for one run, and bytes of one name: a table wider than that is of no use, and pages
 /// can invent names without end.
 const COLUMNS: i64 = 2_000;
 const COLUMN_BYTES: usize = 1_000;
-
-/// What `finish` is told, owned.
-pub(super) struct Finish {
-    pub(super) lease: Lease,
-    /// What the job led to, each with what it is known by.
-    pub(super) led: Vec<(Input, Known)>,
-    /// What the job's own inputs are known by, if it led to anything.
-    own: Vec<Known>,
-    pub(super) again: Vec<(Timestamp, Input)>,
-    pub(super) carried: Vec<Input>,
-    pub(super) settled: u64,
-    /// Records by root.
-    pub(super) records: BTreeMap<u64, u64>,
-    pub(super) errors: BTreeMap<FailureCode, u64>,
-    pub(super) segment: Option<Segment>,
-    pub(super) columns: Vec<String>,
-    pub(super) profile: Option<Box<Profile>>,
-    pub(super) archive: Option<Box<ArchivePart>>,
-    pub(super) now: Timestamp,
-}
-
-impl Finish {
-    /// Takes what the store needs of an outcome, and refuses one that contradicts itself.
-    pub(super) fn new(
-        lease: &Lease,
-        outcome: &Outcome,
-        segment: Option<&Segment>,
-        columns: &[String],
-        now: Timestamp,
-    ) -> Result<Self> {
-        // Casts: a usize fits u64.
-        let (records, errors) = (outcome.records.len() as u64, outcome.errors.len() as u64);
-        let withheld = outcome.withheld.len() as u64;
-        if segment.map_or((0, 0, 0), |s| (s.records, s.errors, s.withheld)) != (records, errors, withheld) {
-            return Err(StoreError::Invalid("the segment holds other rows than the outcome".into()));
-        }
-        let left = (outcome.again.len() + outcome.carried.len()) as u64;
-        if outcome.settled + left != lease.job.inputs.len() as u64 {
-            return Err(StoreError::Invalid("the outcome does not account for every input".into()));
-        }
-        let mut by_root = BTreeMap::new();
-        for record in &outcome.records {
-            *by_root.entry(record.root).or_insert(0) += 1;
-        }
-        if lease.trigger.limit_per_input.is_some() {
-            let own = lease.job.inputs.first().map(|input| input.root);
-            let roots = by_root.keys().copied();
-            let roots = roots.chain(outcome.led.iter().map(|i| i.root));
-            let roots = roots.chain(outcome.carried.iter().map(|i| i.root));
-            let mut roots = roots.chain(outcome.again.iter().map(|(_, i)| i.root));
-            if roots.any(|root| Some(root) != own) {
-                return Err(StoreError::Invalid(
-                    "an outcome of another root, in a run with a limit per input".into(),
-                ));
-            }
-        }
-        Ok(Self {
-            lease: lease.clone(),
-            led: outcome.led.iter().map(|input| (input.clone(), known(input))).collect(),
-            own: match outcome.led.is_empty() {
-                true => Vec::new(),
-                false => lease.job.inputs.iter().map(known).collect(),
-            },
-            again: outcome.again.clone(),
-            carried: outcome.carried.clone(),
-            settled: outcome.settled,
-            records: by_root,
-            errors: outcome.error_codes(),
-            segment: segment.cloned(),
-            columns: columns.to_vec(),
-            profile: outcome.profile.clone(),
-            archive: outcome.archive.clone(),
-            now,
-        })
-    }
-}
 
 pub(super) fn finish(tx: &mut Tx<'_>, mut told: Finish) -> Result<Finished> {
     let job = match held(tx.conn, &told.lease)? {
@@ -397,19 +320,6 @@ fn enqueue(
         lanes.put_derived(tx, run.k, inputs, per_root)?;
     }
     Ok(())
-}
-
-/// What an input is known by within its run: page kind and identity, digested.
-type Known = [u8; 16];
-
-fn known(input: &Input) -> Known {
-    let mut hash = Sha256::new();
-    hash.update(input.kind.as_bytes());
-    hash.update([0]);
-    hash.update(model::identity(input).as_bytes());
-    let mut known = Known::default();
-    known.copy_from_slice(&hash.finalize()[..16]);
-    known
 }
 
 /// Remembers an input; whether it is new in this run.

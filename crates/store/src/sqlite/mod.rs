@@ -163,10 +163,10 @@ impl Store for SqliteStore {
         let id = id.clone();
         let packed = match &self.engine {
             // Encoding is most of the work: not on the writer's time, nor on that of the caller's other tasks.
-            Engine::File { .. } => tokio::task::spawn_blocking(move || create::pack(&slices))
+            Engine::File { .. } => tokio::task::spawn_blocking(move || crate::told::pack(&slices))
                 .await
                 .unwrap_or_else(|e| Err(StoreError::Unavailable(e.to_string())))?,
-            Engine::Memory(_) => create::pack(&slices)?,
+            Engine::Memory(_) => crate::told::pack(&slices)?,
         };
         self.prepare(move |tx| create::add(tx, &id, &packed, now)).await
     }
@@ -203,7 +203,7 @@ impl Store for SqliteStore {
         columns: &[String],
         now: Timestamp,
     ) -> Result<Finished> {
-        let told = finish::Finish::new(lease, outcome, segment, columns, now)?;
+        let told = crate::told::Finish::new(lease, outcome, segment, columns, now)?;
         self.write(move |tx| finish::finish(tx, told)).await
     }
 

@@ -99,9 +99,14 @@ pub(super) fn abort_leased(
     code: FailureCode,
     at: Timestamp,
 ) -> Result<()> {
+    register_rows_of(tx, run, job.id, job.n, code, at)?;
+    settle_leased(tx, run, job)
+}
+
+/// A leased job is settled, without rows.
+pub(super) fn settle_leased(tx: &mut Tx<'_>, run: &mut Run, job: &Leased) -> Result<()> {
     tx.conn.exec("UPDATE job SET state = 4 WHERE id = ?1", [job.id])?;
     released(tx, job.lane)?;
-    register_rows_of(tx, run, job.id, job.n, code, at)?;
     run.counts.leased -= job.n;
     run.counts.settled += job.n;
     Ok(())

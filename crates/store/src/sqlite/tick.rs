@@ -102,6 +102,10 @@ fn lose_one(tx: &mut Tx<'_>, run: &mut Run, lanes: &mut Lanes, job: &Leased, now
     if run.state.is_stopping() {
         return stop::abort_leased(tx, run, job, FailureCode::AbortedPage, now);
     }
+    if run.records_left() == Some(0) {
+        // Others met the limit meanwhile. Nobody would ever claim it again.
+        return stop::settle_leased(tx, run, job);
+    }
     let lost = job.lost.saturating_add(1);
     if job.n == 1 && lost >= limit::LOST_LEASES_SETTLE {
         stop::abort_leased(tx, run, job, FailureCode::Internal, now)?;

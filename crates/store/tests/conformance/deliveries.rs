@@ -15,8 +15,14 @@ async fn claim(
     jobs: usize,
     now: Timestamp,
 ) -> (Vec<DeliveryLease>, Option<Timestamp>) {
-    let claim =
-        Claim { jobs, express_only: false, node: node.into(), now, lease_until: now.plus_ms(LEASE_MS) };
+    let claim = Claim {
+        jobs,
+        express_only: false,
+        node: node.into(),
+        now,
+        lease_until: now.plus_ms(LEASE_MS),
+        pass_over: Vec::new(),
+    };
     world.store().claim_deliveries(claim).await.unwrap()
 }
 
@@ -155,7 +161,7 @@ pub(crate) async fn a_stream_wakes_for_each_whole_part(world: &World) {
     assert_eq!(world.deliveries(&id).await, [D::Waiting], "ten rows");
 }
 
-pub(crate) async fn a_stream_that_missed_rows_is_not_left_asleep(world: &World) {
+pub(crate) async fn a_stream_that_missed_rows_is_woken(world: &World) {
     let id =
         world.promise(&trigger(), slices("a", 0, 20, 5), at(0), |id| vec![world.rows(id, Some(5))]).await;
     let lease = world.claim_one(at(1)).await;

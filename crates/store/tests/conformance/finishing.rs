@@ -125,7 +125,7 @@ pub(crate) async fn segments_follow_each_other_without_gaps(world: &World) {
     let leases = world.claim(9, at(1)).await;
     // Finished by several nodes at once: `expect` sees that the rows of each stand behind those of the last.
     let finish = async |n: usize, lease: &Lease| {
-        let outcome = if n % 2 == 0 { read(lease, 3) } else { failed(lease, FailureCode::Timeout) };
+        let outcome = if n.is_multiple_of(2) { read(lease, 3) } else { failed(lease, FailureCode::Timeout) };
         let segment = world.segment_of(lease, &outcome);
         world.node(n).finish(lease, &outcome, segment.as_ref(), &[], at(2)).await.unwrap()
     };

@@ -1,6 +1,6 @@
 //! `limit_multiple_results` and `limit_per_input` hold to the row.
 
-use crate::world::{STARTING_MS, World, again, at, led, read, records, roots, slices, trigger};
+use crate::world::{LEASE_MS, STARTING_MS, World, again, at, led, read, records, roots, slices, trigger};
 use model::{Outcome, SnapshotState, Trigger};
 use store::{CARRIED_EPOCH, Finished, Lease};
 
@@ -190,4 +190,22 @@ pub(crate) async fn carried_inputs_keep_their_root(world: &World) {
     world.store().tick(at(8), STARTING_MS).await.unwrap();
     world.finish(&last, &read(&last, 1), at(9)).await.unwrap();
     assert_eq!(world.expect(&id, SnapshotState::Ready).await.records, 4);
+}
+
+pub(crate) async fn a_lease_lost_after_the_limit_is_met_ends(world: &World) {
+    for reclaim in [false, true] {
+        let id = world.start(&total(3), slices("a", 0, 6, 2), at(0)).await;
+        let leases = world.claim(2, at(1)).await;
+        let outcome = Outcome { records: records(0, 3), ..read(&leases[0], 0) };
+        world.finish(&leases[0], &outcome, at(2)).await.unwrap();
+        let counts = world.expect(&id, SnapshotState::Running).await;
+        assert_eq!((counts.settled, counts.leased, counts.waiting), (4, 2, 0));
+        if reclaim {
+            world.store().reclaim("n", at(3)).await.unwrap();
+        } else {
+            world.store().tick(at(1 + LEASE_MS), STARTING_MS).await.unwrap();
+        }
+        let counts = world.expect(&id, SnapshotState::Ready).await;
+        assert_eq!((counts.records, counts.errors), (3, 0), "settled without a row, like what waited");
+    }
 }

@@ -20,11 +20,14 @@ mod past;
 mod questions;
 mod small;
 mod stopping;
+#[path = "../support/mod.rs"]
+mod support;
 mod verdicts;
 mod world;
 
 use std::sync::Arc;
-use store::{Bucket, FolderBucket, SqliteStore};
+use store::{Bucket, FolderBucket, PostgresSettings, PostgresStore, SqliteStore, Store};
+use support::postgres::Cluster;
 use world::World;
 
 /// Runs every case against the stores that a factory makes.
@@ -89,6 +92,7 @@ macro_rules! stores {
                 repeated_roots_wait_for_each_other
                 a_met_root_is_settled_alone
                 carried_inputs_keep_their_root
+                a_lease_lost_after_the_limit_is_met_ends
             }
             stores! { @cases $factory, stopping:
                 a_cancelled_run_settles_what_waits_at_once
@@ -131,7 +135,7 @@ macro_rules! stores {
                 rows_of_a_cancelled_run_are_not_sent
                 nothing_collected_is_sent_only_if_forced
                 a_stream_wakes_for_each_whole_part
-                a_stream_that_missed_rows_is_not_left_asleep
+                a_stream_that_missed_rows_is_woken
                 a_stream_sends_its_last_part_at_the_end
                 parts_are_counted_and_reset_the_failures
                 failures_are_counted_and_tried_again_when_due
@@ -245,6 +249,17 @@ async fn sqlite_memory() -> World {
     World::new(vec![Arc::new(SqliteStore::in_memory().unwrap())], ())
 }
 
+/// A database of its own, open as three nodes have it.
+async fn postgres() -> World {
+    let url = Cluster::shared().database().await;
+    let mut stores: Vec<Arc<dyn Store>> = Vec::new();
+    for _ in 0..3 {
+        let settings = PostgresSettings { pool: 4, ..PostgresSettings::default() };
+        stores.push(Arc::new(PostgresStore::open(&url, settings).await.unwrap()));
+    }
+    World::new(stores, ())
+}
+
 /// A bucket in a folder of its own.
 async fn folder() -> (Arc<dyn Bucket>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -253,4 +268,5 @@ async fn folder() -> (Arc<dyn Bucket>, tempfile::TempDir) {
 
 stores!(on_sqlite_file, crate::sqlite_file, histories: 24);
 stores!(on_sqlite_in_memory, crate::sqlite_memory, histories: 96);
+stores!(on_postgres, crate::postgres, histories: 8);
 buckets!(in_folder, crate::folder);

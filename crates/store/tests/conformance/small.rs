@@ -140,9 +140,9 @@ pub(crate) async fn news_are_told_of_everything(world: &World) {
     let snapshot = Change::Snapshot(id.clone());
     heard(&[snapshot.clone(), Change::Work, Change::Delivery(delivery.clone())]).await;
     let leases = world.claim(9, at(1)).await;
-    heard(&[snapshot.clone()]).await;
+    heard(std::slice::from_ref(&snapshot)).await;
     world.finish(&leases[0], &read(&leases[0], 1), at(2)).await.unwrap();
-    heard(&[snapshot.clone()]).await;
+    heard(std::slice::from_ref(&snapshot)).await;
     world.finish(&leases[1], &read(&leases[1], 1), at(2)).await.unwrap();
     heard(&[snapshot, Change::Work, Change::Delivery(delivery)]).await;
     let stopped = world.start(&trigger(), slices("a", 0, 2, 1), at(3)).await;

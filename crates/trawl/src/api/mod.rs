@@ -18,6 +18,7 @@ mod error;
 mod explain;
 mod hosts;
 mod ingest;
+mod keeper;
 mod lanes;
 mod manage;
 mod openapi;
@@ -28,6 +29,7 @@ mod proxies;
 mod quality;
 mod query;
 mod routes;
+mod schedules;
 mod server;
 mod snapshot;
 mod submit;
@@ -35,6 +37,7 @@ mod trigger;
 
 pub use auth::new_token;
 pub use hosts::Hosts;
+pub use keeper::keep_schedules;
 pub use openapi::openapi;
 pub use proxies::Source as Proxies;
 pub use routes::router;
@@ -106,6 +109,8 @@ pub struct Api {
     pub proxies: Proxies,
     /// Files to other places.
     pub courier: Arc<Courier>,
+    /// Told when a schedule was made, changed or taken away.
+    pub schedules: Arc<tokio::sync::Notify>,
     /// Bounds.
     pub settings: Settings,
 }
@@ -122,6 +127,7 @@ struct Shared {
     metrics: Option<Source>,
     proxies: Proxies,
     courier: Arc<Courier>,
+    schedules: Arc<tokio::sync::Notify>,
     settings: Settings,
     gate: Gate,
     /// Zones that clients said they made: name and type.
@@ -129,6 +135,25 @@ struct Shared {
 }
 
 impl Shared {
+    fn of(api: &Api) -> Self {
+        Self {
+            store: api.store.clone(),
+            rows: api.rows.clone(),
+            archive: api.archive.clone(),
+            changes: api.changes.clone(),
+            catalogue: api.catalogue.clone(),
+            clock: api.clock.clone(),
+            hosts: api.hosts.clone(),
+            metrics: api.metrics.clone(),
+            proxies: api.proxies.clone(),
+            courier: api.courier.clone(),
+            schedules: api.schedules.clone(),
+            settings: api.settings.clone(),
+            gate: Gate::default(),
+            zones: std::sync::Mutex::default(),
+        }
+    }
+
     fn bounds(&self) -> Bounds {
         Bounds { bytes: self.settings.body_bytes_max, idle: self.settings.body_idle_timeout }
     }

@@ -39,6 +39,7 @@ struct Operation {
 enum Body {
     Inputs,
     Deliver,
+    Schedule,
     Anything,
 }
 
@@ -61,6 +62,13 @@ const fn post(
     more: &'static [u16],
 ) -> Operation {
     Operation { method: "post", path, about, query, body, good, more, public: false }
+}
+
+/// Another method, where an id of a schedule is in the path.
+const fn schedule(method: &'static str, about: &'static str, body: Option<Body>) -> Operation {
+    let more: &[u16] = if body.is_some() { &[400, 403, 404, 408, 413, 415] } else { &[400, 403, 404] };
+    let path = "/datasets/v3/schedules/{schedule_id}";
+    Operation { method, path, about, query: &[], body, good: Good::Object, more, public: false }
 }
 
 const fn public(path: &'static str, about: &'static str, good: Good, more: &'static [u16]) -> Operation {
@@ -208,6 +216,27 @@ const OPERATIONS: &[Operation] = &[
         Good::Array,
         &[400],
     ),
+    get("/datasets/v3/schedules", "Saved triggers that run by themselves.", &[], Good::Array, &[400]),
+    post(
+        "/datasets/v3/schedules",
+        "Save a trigger with a cron expression.",
+        &[],
+        Some(Body::Schedule),
+        Good::Object,
+        &[400, 403, 404, 408, 413, 415],
+    ),
+    schedule("get", "One schedule: what is planned, what ran, its inputs.", None),
+    schedule("put", "Replace its definition.", Some(Body::Schedule)),
+    schedule("patch", "Change some of its fields.", Some(Body::Anything)),
+    schedule("delete", "Take it away; its runs stay.", None),
+    post(
+        "/datasets/v3/schedules/{schedule_id}/run",
+        "Begin a run of it now.",
+        &[],
+        None,
+        Good::Object,
+        &[400, 403, 404, 409],
+    ),
     get("/datasets/list", "Datasets by id and name.", &[], Good::Array, &[]),
     get("/datasets/{dataset_id}/metadata", "The fields of a dataset.", &[], Good::Object, &[400, 403, 404]),
     get(
@@ -343,6 +372,10 @@ fn good(good: Good) -> Value {
                 } },
                 "application/x-ndjson": { "schema": { "type": "string" } },
                 "text/csv": { "schema": { "type": "string" } },
+                "application/vnd.apache.parquet": { "schema": { "type": "string", "format": "binary" } },
+                "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": {
+                    "schema": { "type": "string", "format": "binary" },
+                },
                 "application/gzip": { "schema": { "type": "string", "format": "binary" } },
             },
         }),
@@ -412,6 +445,24 @@ fn request_body(body: Body) -> Value {
                     },
                     "compress": { "type": "boolean" },
                     "batch_size": { "type": "integer", "minimum": 1000 },
+                },
+            } } },
+        }),
+        Body::Schedule => json!({
+            "required": true,
+            "content": { "application/json": { "schema": {
+                "type": "object", "required": ["dataset_id", "cron", "input"], "additionalProperties": false,
+                "properties": {
+                    "name": { "type": "string", "maxLength": 200 },
+                    "dataset_id": { "type": "string", "maxLength": 200 },
+                    "cron": { "type": "string", "description": "5 fields, or 6 with seconds first." },
+                    "time_zone": { "type": "string", "description": "IANA name; `UTC` if absent." },
+                    "options": { "type": "object", "description": "Options of the trigger, by their names." },
+                    "input": { "type": "array", "minItems": 1, "items": { "type": "object" } },
+                    "deliver": { "type": ["object", "null"] },
+                    "missed": { "enum": ["skip", "once", "all"] },
+                    "overlap": { "enum": ["allow", "skip", "wait"] },
+                    "enabled": { "type": "boolean" },
                 },
             } } },
         }),

@@ -164,6 +164,30 @@ pub(super) const SCRAPE: &[Param] = &[
     SINCE,
 ];
 
+/// Does a trigger take this option in the query only?
+pub(super) fn is_query_only(name: &str) -> bool {
+    QUERY_ONLY.contains(&name) || name.starts_with(HEADER_PREFIX)
+}
+
+/// The options that a schedule keeps for its triggers: an object of them by name. Their values are checked with the rest
+/// of the trigger.
+pub(super) fn kept(value: &Value) -> std::result::Result<Map<String, Value>, String> {
+    let options = value.as_object().ok_or("must be an object of a trigger's options")?;
+    for (name, value) in options {
+        let is_known = TRIGGER.iter().any(|param| param.name == name && name != "dataset_id")
+            || ["custom_input_fields", "request_headers"].contains(&name.as_str())
+            || name.starts_with(HEADER_PREFIX);
+        let shown = || name.chars().take(60).collect::<String>();
+        if !is_known {
+            return Err(format!("has `{}`, which is no option of a trigger", shown()));
+        }
+        if is_query_only(name) && !value.is_string() {
+            return Err(format!("has `{}`, which must be a string", shown()));
+        }
+    }
+    Ok(options.clone())
+}
+
 /// The words of a request, checked one by one; what they mean together is [`Options::read`].
 #[derive(Clone, Debug)]
 pub(super) struct Words {

@@ -3,7 +3,7 @@
 use super::error::{no_such_method, no_such_path};
 use super::{
     Api, Shared, access, account, archive, auth, changes, datasets, defaults, delivery, delivery_list,
-    explain, hosts, manage, openapi, progress, proxies, quality, snapshot, trigger,
+    explain, hosts, manage, openapi, progress, proxies, quality, schedules, snapshot, trigger,
 };
 use axum::Router;
 use axum::extract::State;
@@ -23,22 +23,8 @@ pub(super) fn is_public(path: &str) -> bool {
 }
 
 /// The API as a service.
-pub fn router(api: Arc<Api>) -> Router {
-    let shared = Arc::new(Shared {
-        store: api.store.clone(),
-        rows: api.rows.clone(),
-        archive: api.archive.clone(),
-        changes: api.changes.clone(),
-        catalogue: api.catalogue.clone(),
-        clock: api.clock.clone(),
-        hosts: api.hosts.clone(),
-        metrics: api.metrics.clone(),
-        proxies: api.proxies.clone(),
-        courier: api.courier.clone(),
-        settings: api.settings.clone(),
-        gate: auth::Gate::default(),
-        zones: std::sync::Mutex::default(),
-    });
+pub fn router(api: &Api) -> Router {
+    let shared = Arc::new(Shared::of(api));
     Router::new()
         .route("/datasets/v3/trigger", post(trigger::trigger))
         .route("/datasets/v3/scrape", post(trigger::scrape))
@@ -67,6 +53,12 @@ pub fn router(api: Arc<Api>) -> Router {
         )
         .route("/datasets/delivery_settings/test", post(defaults::test))
         .route("/datasets/v3/scrapers", get(datasets::scrapers))
+        .route("/datasets/v3/schedules", get(schedules::list).post(schedules::create))
+        .route(
+            "/datasets/v3/schedules/{schedule_id}",
+            get(schedules::get).put(schedules::put).patch(schedules::patch).delete(schedules::delete),
+        )
+        .route("/datasets/v3/schedules/{schedule_id}/run", post(schedules::run))
         .route("/datasets/list", get(datasets::list))
         .route("/datasets/{dataset_id}/metadata", get(datasets::metadata))
         .route("/hosts", get(hosts::list))

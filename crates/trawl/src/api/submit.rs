@@ -23,10 +23,12 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use store::{Commit, Committed, Idempotency, Remembered};
 
+/// How a schedule's runs are triggered; their user is its id.
+pub(super) const SCHEDULED: &str = "SCHEDULE";
 /// Header that makes a repeated trigger harmless.
 pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// What a log shows in place of a secret.
-const SECRET: &str = "***";
+pub(super) const SECRET: &str = "***";
 
 /// A run that was accepted, or the one that the same request began before.
 pub(super) struct Submitted {
@@ -44,6 +46,38 @@ pub(super) async fn submit(
     table: &'static [Param],
     most: Option<u64>,
 ) -> Result<Submitted> {
+    match take_in(shared, principal, request, table, most, false).await? {
+        Taken::Begun(submitted) => Ok(submitted),
+        Taken::Checked(_) => Err(ApiError::internal("a request was only checked")),
+    }
+}
+
+/// Checks all that beginning the run would check, and begins none; how many inputs there are.
+pub(super) async fn check(
+    shared: &Shared,
+    principal: &Principal,
+    request: Request,
+    table: &'static [Param],
+) -> Result<u64> {
+    match take_in(shared, principal, request, table, None, true).await? {
+        Taken::Checked(inputs) => Ok(inputs),
+        Taken::Begun(_) => Err(ApiError::internal("a check began a run")),
+    }
+}
+
+enum Taken {
+    Begun(Submitted),
+    Checked(u64),
+}
+
+async fn take_in(
+    shared: &Shared,
+    principal: &Principal,
+    request: Request,
+    table: &'static [Param],
+    most: Option<u64>,
+    only_check: bool,
+) -> Result<Taken> {
     let (parts, body) = request.into_parts();
     let now = shared.clock.now();
     let words = Words::of_query(parts.uri.query(), table)?;
@@ -72,9 +106,11 @@ pub(super) async fn submit(
         feed(source, shape, &parts.headers, &mut digest, None).await?;
         let remembered = shared.store.remembered(&key.with(finished(digest)), now).await?;
         let remembered = remembered.ok_or_else(|| ApiError::unavailable("a key was forgotten meanwhile"))?;
-        return Ok(Submitted { id: repeated(remembered)?, format });
+        return Ok(Taken::Begun(Submitted { id: repeated(remembered)?, format }));
     }
-    not_too_many(shared, &scraper).await?;
+    if !only_check {
+        not_too_many(shared, &scraper).await?;
+    }
 
     let express = most.is_some();
     let origin = origin(&parts, principal);
@@ -101,14 +137,22 @@ pub(super) async fn submit(
             options.trigger(&words, &scraper, &door, origin, express, shared.settings.quarantine)?;
         seal(shared, &mut trigger)?;
         settle_since(shared, principal, &mut trigger, words.since(), now).await?;
+        if only_check {
+            return Ok(None);
+        }
         ingest.finish(words.limit_per_input().is_some(), shared.new_snapshot_id(now)).await?;
-        Ok(trigger)
+        Ok(Some(trigger))
     };
     match taken_in.await {
-        Ok(trigger) => {
+        Ok(None) => {
+            let inputs = ingest.rows().taken();
+            ingest.abandon().await;
+            Ok(Taken::Checked(inputs))
+        }
+        Ok(Some(trigger)) => {
             let idempotency = key.map(|key| key.with(finished(digest)));
             let id = commit(shared, ingest.into_writer(), trigger, idempotency, now).await?;
-            Ok(Submitted { id, format })
+            Ok(Taken::Begun(Submitted { id, format }))
         }
         Err(refusal) => {
             ingest.abandon().await;
@@ -254,8 +298,9 @@ impl Key {
 /// Who triggered, for the log of the snapshot.
 pub(super) fn origin(parts: &Parts, principal: &Principal) -> Origin {
     Origin {
-        kind: "API".to_owned(),
+        kind: if principal.is_schedule() { SCHEDULED } else { "API" }.to_owned(),
         user: principal.name.as_ref().to_owned(),
+        token: principal.id.as_ref().to_owned(),
         ip: parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_string()).unwrap_or_default(),
         trigger_url: without_secrets(&parts.uri),
     }

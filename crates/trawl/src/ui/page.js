@@ -1,7 +1,8 @@
-// The operator's page: five views by the address's hash, all of it read from the API.
+// The operator's page: six views by the address's hash, all of it read from the API.
 //   #/                    datasets, their versions and faults
 //   #/dataset/ID          its snapshots
 //   #/snapshot/ID         progress, verdict, fields beside the runs before, release
+//   #/schedules           what runs by itself: on and off, run now
 //   #/hosts  #/host/NAME  hosts: pace, latency, trouble, robots.txt
 "use strict";
 
@@ -22,8 +23,10 @@ function make(name, attributes, ...children) {
   return element;
 }
 
-async function ask(path, method) {
-  const answer = await fetch(path, { method: method || "GET", headers: { Authorization: "Bearer " + token.value } });
+async function ask(path, method, given) {
+  const headers = { Authorization: "Bearer " + token.value };
+  if (given) headers["Content-Type"] = "application/json";
+  const answer = await fetch(path, { method: method || "GET", headers, body: given && JSON.stringify(given) });
   const body = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Error(body.error || "the server answered " + answer.status);
   return body;
@@ -154,6 +157,33 @@ async function snapshot(id) {
 
 const compared = (n) => make("p", {}, n === 0 ? "Nothing to compare with yet."
   : `Compared with ${n.toLocaleString()} earlier ${n === 1 ? "snapshot" : "snapshots"}.`);
+async function schedules() {
+  const all = await ask("/datasets/v3/schedules");
+  const button = (text, work) => make("button", { onclick: async () => {
+    try {
+      await work();
+      await show();
+    } catch (error) {
+      tell(error);
+    }
+  } }, text);
+  const row = (one) => {
+    const path = "/datasets/v3/schedules/" + escape(one.id);
+    const last = one.last_runs.find((run) => run.snapshot_id);
+    return [
+      one.name || one.id, link("#/dataset/" + escape(one.dataset_id), one.dataset_id), make("code", {}, one.cron), one.time_zone,
+      one.next[0] || "", last ? link("#/snapshot/" + escape(last.snapshot_id), last.at) : "", one.skipped,
+      one.last_error ? make("span", { class: "fail" }, one.last_error) : "",
+      make("span", {},
+        button(one.enabled ? "Switch off" : "Switch on", () => ask(path, "PATCH", { enabled: !one.enabled })), " ",
+        button("Run now", () => ask(path + "/run", "POST"))),
+    ];
+  };
+  return [
+    make("h1", {}, "Schedules"),
+    table(["Schedule", "Dataset", "Cron", "Time zone", "Next", "Last run", "Left out", "Error", ""], all.map(row)),
+  ];
+}
 
 const circuit = (host) => make("span", { class: host.circuit === "closed" ? "pass" : "fail" },
   host.circuit === "open" ? `open for ${amount(host.circuit_open_ms / 1000)} s` : host.circuit);
@@ -205,7 +235,7 @@ async function show() {
   }
   const [, kind, id] = location.hash.split("/").map(decodeURIComponent);
   try {
-    const views = { dataset, snapshot, hosts, host };
+    const views = { dataset, snapshot, schedules, hosts, host };
     const parts = await (Object.hasOwn(views, kind || "") ? views[kind](id) : datasets());
     if (mine === view) main.replaceChildren(...parts.filter((part) => part !== undefined));
   } catch (error) {

@@ -100,7 +100,7 @@ fn lines(
                 Writer::new(Shape::Ndjson, gzip).map_err(|e| ArchiveError::Damaged(e.to_string()))?;
             while let Some((next, pages)) = archive.pages_from(&id, from).await? {
                 from = next;
-                for entry in pages.iter() {
+                for entry in pages.iter().filter(|page| page.failed.is_none()) {
                     let mut line = json!({ "url": entry.url, "fetched_at": entry.at.to_string() });
                     line["input"] = serde_json::from_str(&entry.input.row).unwrap_or(Value::Null);
                     if artifact == Artifact::Screenshot {

@@ -2,11 +2,12 @@
 
 use super::Worker;
 use super::held::{Hold, Signal};
-use super::identity::fate_of;
+use super::identity::Missed;
 use super::keep::{self, Kept, Pages};
 use super::slots::Slot;
 use super::work::{COLUMNS_MAX, Collected, Ended, Taken, Work};
 use super::{trail, way};
+use crate::archive::Replayed;
 use crate::changes::{Baseline, ChangesError, Digest};
 use bytes::Bytes;
 use extract::{Extraction, Scraper, Shell};
@@ -204,18 +205,31 @@ impl Worker {
         let trigger = &slice.trigger;
         let keeps = request.needs.archive;
         let asked = PageKey::of(request.method, &request.url, request.body.as_deref());
+        let url = request.url.clone();
         let fetched = match &trigger.wishes.replay {
-            Some(from) => {
-                let replayed = self.archive.replay(from, &request, &input).await;
-                let replayed =
-                    replayed.map(|(page, entry)| (page, Some(Kept::Replayed(Box::new(entry))), None));
-                replayed.map_err(|error| fate_of(&error))
-            }
+            Some(from) => match self.archive.replay(from, &request, &input).await {
+                Ok(Replayed::Page(page, entry)) => Ok((*page, Some(Kept::Replayed(entry)), None)),
+                Ok(Replayed::Failed(failure, entry)) => {
+                    let kept = Some(Kept::Replayed(entry));
+                    return (Collected { kept, ..Fate::Never(failure).into() }, Shell::Full);
+                }
+                Err(error) => Err(Missed::from(error)),
+            },
             None => self.page(slice, &input, request).await.map(|(page, keep)| (page, None, keep)),
         };
         let (mut page, replayed, keep) = match fetched {
             Ok(fetched) => fetched,
-            Err(fate) => return (fate.into(), Shell::Full),
+            Err(Missed { mut fate, exchanges }) => {
+                let mut kept = None;
+                if let Fate::Never(failure) | Fate::Later { failure, .. } = &mut fate {
+                    let at = *failure.at.get_or_insert(self.clock.now());
+                    if keeps && trigger.wishes.replay.is_none() {
+                        let seed = self.clock.random();
+                        kept = Some(Kept::failed(&url, failure.clone(), at, &exchanges, asked, seed));
+                    }
+                }
+                return (Collected { kept, ..fate.into() }, Shell::Full);
+            }
         };
         let express = trigger.express;
         let slice = slice.clone();
@@ -496,14 +510,16 @@ fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
         Verdict::Read => {}
         // An archive gives the same answer tomorrow.
         Verdict::Later(_, code) if trigger.wishes.replay.is_some() => {
-            return Fate::Never(refused(slice, input, page, code)).into();
+            return Fate::Never(refused(slice, input, page, code).at(page.fetched_at)).into();
         }
         Verdict::Later(trouble, code) => {
             let asked_ms = fetch::retry_after(&page.headers, page.fetched_at);
-            let failure = refused(slice, input, page, code);
+            let failure = refused(slice, input, page, code).at(page.fetched_at);
             return Fate::Later { trouble, failure, asked_ms }.into();
         }
-        Verdict::Never(code) => return Fate::Never(refused(slice, input, page, code)).into(),
+        Verdict::Never(code) => {
+            return Fate::Never(refused(slice, input, page, code).at(page.fetched_at)).into();
+        }
     }
     let extraction = slice.scraper.extract(&trigger.door, input, page);
     let seen = trail::seen(input, &extraction);
@@ -515,7 +531,7 @@ fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
         && records.is_empty()
         && follow.is_empty()
     {
-        return Fate::Never(failure).into();
+        return Fate::Never(failure.at(page.fetched_at)).into();
     }
     if seen.is_echo {
         // The list has ended: what this page shows was read before.

@@ -189,7 +189,8 @@ impl Worker {
     /// One round: claims what is due and does it to the end. The loop around it is [`Worker::run`]; a simulation
     /// calls it by itself. Returns how many slices were done.
     pub async fn tick(self: &Arc<Self>) -> usize {
-        let Ok(claimed) = self.store.claim(self.ask(Lane::Ordinary, self.settings.jobs)).await else {
+        let Ok(claimed) = self.store.claim(self.ask(Lane::Ordinary, self.settings.jobs, Vec::new())).await
+        else {
             return 0;
         };
         let n = claimed.leases.len();
@@ -201,7 +202,7 @@ impl Worker {
 
     /// One round of deliveries, as [`Worker::tick`]. Returns how many were attempted.
     pub async fn tick_deliveries(self: &Arc<Self>) -> usize {
-        let ask = self.ask(Lane::Ordinary, self.settings.deliveries);
+        let ask = self.ask(Lane::Ordinary, self.settings.deliveries, Vec::new());
         let Ok((leases, _)) = self.store.claim_deliveries(ask).await else { return 0 };
         let n = leases.len();
         for lease in leases {
@@ -210,7 +211,7 @@ impl Worker {
         n
     }
 
-    fn ask(&self, lane: Lane, jobs: usize) -> Claim {
+    fn ask(&self, lane: Lane, jobs: usize, pass_over: Vec<String>) -> Claim {
         let now = self.clock.now();
         Claim {
             jobs,
@@ -218,12 +219,13 @@ impl Worker {
             node: self.settings.node.clone(),
             now,
             lease_until: now.plus_ms(self.settings.lease_ms),
+            pass_over,
         }
     }
 
     async fn collect_loop(self: Arc<Self>, lane: Lane, mut stop: watch::Receiver<bool>) {
         let most = if lane == Lane::Express { self.settings.express_jobs } else { self.settings.jobs };
-        let slots = Slots::new(most);
+        let slots = Slots::new(most, self.settings.slice_parallel);
         let mut changes = self.store.subscribe();
         let mut running = JoinSet::new();
         while !*stop.borrow() {
@@ -231,12 +233,14 @@ impl Worker {
             let mut next_due = None;
             let free = slots.free();
             if free > 0 {
-                match self.store.claim(self.ask(lane, free.min(CLAIM_JOBS))).await {
+                match self.store.claim(self.ask(lane, free.min(CLAIM_JOBS), slots.crowded())).await {
                     Ok(claimed) => {
                         next_due = claimed.next_due;
                         let got = claimed.leases.len();
                         for lease in claimed.leases {
-                            let slot = slots.take();
+                            let inputs = &lease.job.inputs;
+                            let host = inputs.first().map_or("", |input| input.host.as_str());
+                            let slot = slots.take(host, inputs.len());
                             let worker = self.clone();
                             running.spawn(async move {
                                 worker.collect(lease, Some(slot)).await;
@@ -265,7 +269,7 @@ impl Worker {
     }
 
     async fn deliver_loop(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let slots = Slots::new(self.settings.deliveries);
+        let slots = Slots::new(self.settings.deliveries, 1);
         let mut changes = self.store.subscribe();
         let mut running = JoinSet::new();
         while !*stop.borrow() {
@@ -273,12 +277,12 @@ impl Worker {
             let mut next_due = None;
             let free = slots.free();
             if free > 0 {
-                match self.store.claim_deliveries(self.ask(Lane::Ordinary, free)).await {
+                match self.store.claim_deliveries(self.ask(Lane::Ordinary, free, Vec::new())).await {
                     Ok((leases, due)) => {
                         next_due = due;
                         let got = leases.len();
                         for lease in leases {
-                            let slot = slots.take();
+                            let slot = slots.take("", 1);
                             let worker = self.clone();
                             running.spawn(async move {
                                 worker.deliver(lease).await;

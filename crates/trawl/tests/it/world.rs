@@ -186,6 +186,7 @@ hand_through! {
     plain save_hosts(hosts: Vec<(String, Option<String>)>, now: Timestamp, before: Timestamp) -> ();
     plain put_document(kind: &str, name: &str, text: Option<String>, over: store::Put) -> bool;
     plain documents(kind: &str, after: &str, limit: usize) -> Vec<store::Document>;
+    plain hosts_named(names: &[String]) -> Vec<(String, String)>;
     plain hosts(limit: usize) -> Vec<(String, String)>;
     plain begin(new: NewSnapshot) -> ();
     plain add(id: &SnapshotId, slices: Vec<Vec<Input>>, now: Timestamp) -> ();

@@ -1,8 +1,9 @@
 //! Random histories: several nodes start runs, claim, finish, crash and stop runs in any order, on a clock that only the
 //! history moves. After every step the store must agree with a model that keeps one line per input.
 //!
-//! A failure prints the shortest history that still fails.
+//! A failure prints the shortest history that still fails. `TRAWL_HISTORIES=n` plays n of them instead of a few.
 
+mod compare;
 mod model;
 mod play;
 
@@ -108,6 +109,8 @@ fn op() -> impl Strategy<Value = Op> {
 /// Plays so many histories, each in a new world.
 pub(crate) fn check<F: Future<Output = World>>(histories: u32, make: impl Fn() -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let asked = std::env::var("TRAWL_HISTORIES").ok().and_then(|n| n.parse().ok());
+    let histories = asked.unwrap_or(histories);
     let config =
         Config { cases: histories, failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
     let first = Op::Start {
@@ -127,7 +130,7 @@ pub(crate) fn check<F: Future<Output = World>>(histories: u32, make: impl Fn() -
             for op in &ops {
                 play.step(op).await;
             }
-            play.to_the_end().await;
+            play.end().await;
         });
         Ok(())
     });

@@ -158,7 +158,7 @@ impl Run {
         } else {
             for (key, due) in again {
                 if let Some(line) = self.lines.get_mut(&key) {
-                    line.at = At::Waiting(due.min(now.max(due)));
+                    line.at = At::Waiting(due);
                     self.counts.leased -= 1;
                     self.counts.waiting += 1;
                 }
@@ -179,7 +179,10 @@ impl Run {
 
     /// A lease was lost.
     pub(crate) fn lose(&mut self, inputs: &[Input]) {
-        if self.state == S::Running {
+        if self.state == S::Running && self.total_left() == Some(0) {
+            inputs.iter().for_each(|input| self.settle(&key(input)));
+            self.conclude();
+        } else if self.state == S::Running {
             for input in inputs {
                 let line = self.line(input);
                 assert_eq!(line.at, At::Leased);

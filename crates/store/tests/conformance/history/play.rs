@@ -1,23 +1,21 @@
 //! Plays a history against a store and the model, and compares them after every step.
 
-use super::model::{At, Run};
-use super::{Limits, NODES, Op};
+use super::model::Run;
+use super::{Limits, Op};
 use crate::world::{LEASE_MS, STARTING_MS, World, at, conflict, led, lost, read, records, trigger};
 use model::{
     DeliveredFile, DeliveryOutcome, Door, FailureCode, Input, Job, Outcome, Segment, SnapshotState as S,
     Timestamp, limit,
 };
 use std::collections::BTreeMap;
-use store::{CARRIED_EPOCH, Claim, Content, DeliveryLease, Finished, Held, Lease};
+use store::{CARRIED_EPOCH, Claim, DeliveryLease, Finished, Held, Lease};
 
 /// Rows of a part of a delivery.
 const PART: u64 = 5;
-/// Rounds in which everything must come to its end: more than leases can be lost.
-const ROUNDS: u32 = 60;
 
 /// A lease that somebody holds.
-struct Out {
-    lease: Lease,
+pub(super) struct Out {
+    pub(super) lease: Lease,
     node: u8,
     until: Timestamp,
 }
@@ -31,10 +29,10 @@ struct Done {
 }
 
 pub(crate) struct Play<'a> {
-    world: &'a World,
-    now: Timestamp,
-    runs: Vec<Run>,
-    out: Vec<Out>,
+    pub(super) world: &'a World,
+    pub(super) now: Timestamp,
+    pub(super) runs: Vec<Run>,
+    pub(super) out: Vec<Out>,
     done: Vec<Done>,
     late: Vec<Lease>,
     /// The last epoch of each job.
@@ -42,7 +40,7 @@ pub(crate) struct Play<'a> {
     /// Deliveries whose senders died, until somebody finds out.
     sending: Vec<(DeliveryLease, u8, Timestamp)>,
     /// Segments read of each run, and the rows in them.
-    read: Vec<(u64, u64, u64)>,
+    pub(super) read: Vec<(u64, u64, u64)>,
 }
 
 /// Dice from a seed (splitmix64).
@@ -118,9 +116,9 @@ impl<'a> Play<'a> {
         asked.limit_multiple_results = limits.total.map(u64::from);
         asked.limit_per_input = limits.per_input.map(u64::from);
         asked.express = express;
-        asked.include_errors = rows % 2 == 0;
+        asked.include_errors = rows.is_multiple_of(2);
         asked.deadline = deadline_ms.map(|ms| self.now.plus_ms(ms.into()));
-        if size % 3 == 0 {
+        if size.is_multiple_of(3) {
             asked.door = Door::Discover("search".into());
         }
         let size = if limits.per_input.is_some() { 1 } else { usize::from(size) };
@@ -128,7 +126,7 @@ impl<'a> Play<'a> {
             .map(|root| {
                 // In a run with a limit per input some roots have several rows.
                 let row = root;
-                let root = if limits.per_input.is_some() && rows % 3 == 0 { root / 2 } else { root };
+                let root = if limits.per_input.is_some() && rows.is_multiple_of(3) { root / 2 } else { root };
                 let host = format!("h{}", row / size as u64 % u64::from(hosts));
                 Input::given(root, format!("{{\"url\":\"http://{host}/row/{row}\"}}"), host)
             })
@@ -145,24 +143,31 @@ impl<'a> Play<'a> {
         self.runs.iter().position(|run| run.id == lease.job.snapshot).unwrap()
     }
 
-    fn in_lane(&self, run: &Run, host: &str) -> usize {
+    pub(super) fn in_lane(&self, run: &Run, host: &str) -> usize {
         let same = |out: &&Out| out.lease.job.snapshot == run.id && out.lease.job.inputs[0].host == host;
         self.out.iter().filter(same).count()
     }
 
-    fn root_is_out(&self, run: &Run, root: u64) -> bool {
+    pub(super) fn root_is_out(&self, run: &Run, root: u64) -> bool {
         let same = |out: &Out| out.lease.job.snapshot == run.id && out.lease.job.inputs[0].root == root;
         self.out.iter().any(same)
     }
 
     /// No other node works for that host.
-    fn may_ask(&self, node: u8, host: &str) -> bool {
+    pub(super) fn may_ask(&self, node: u8, host: &str) -> bool {
         self.out.iter().all(|out| out.node == node || out.lease.job.inputs[0].host != host)
     }
 
-    async fn claim(&mut self, node: u8, jobs: usize, express_only: bool) {
+    pub(super) async fn claim(&mut self, node: u8, jobs: usize, express_only: bool) {
         let until = self.now.plus_ms(LEASE_MS);
-        let claim = Claim { jobs, express_only, node: name(node), now: self.now, lease_until: until };
+        let claim = Claim {
+            jobs,
+            express_only,
+            node: name(node),
+            now: self.now,
+            lease_until: until,
+            pass_over: Vec::new(),
+        };
         let claimed = self.world.node(node.into()).claim(claim).await.unwrap();
         // What has ended is taken back first, so that no host waits for a node that is gone.
         let now = self.now;
@@ -205,29 +210,6 @@ impl<'a> Play<'a> {
         self.out.push(Out { lease, node, until });
     }
 
-    /// A claim got less than it asked for: nothing that may be claimed is left.
-    fn nothing_is_left(&self, node: u8, express_only: bool) {
-        for run in self.runs.iter().filter(|run| run.is_open() && (run.trigger.express || !express_only)) {
-            for line in run.lines.values() {
-                let At::Waiting(due) = line.at else { continue };
-                let mut lanes = vec![line.input.host.as_str()];
-                let mut free = due <= self.now;
-                if run.trigger.limit_per_input.is_some() {
-                    free &= !self.root_is_out(run, line.input.root);
-                    // Jobs of a root wait for each other, so a full lane of one holds up the others.
-                    let root = line.input.root;
-                    lanes.extend(
-                        run.lines.values().filter(|l| l.input.root == root).map(|l| l.input.host.as_str()),
-                    );
-                }
-                free &= lanes.iter().all(|host| {
-                    self.in_lane(run, host) < limit::LANE_LEASES as usize && self.may_ask(node, host)
-                });
-                assert!(!free, "{:?} of {} could have been claimed", line, run.id);
-            }
-        }
-    }
-
     /// What might become of the inputs of a lease.
     fn outcome(&self, lease: &Lease, dice: &mut Dice) -> Outcome {
         let mut outcome = Outcome::default();
@@ -255,7 +237,7 @@ impl<'a> Play<'a> {
         outcome
     }
 
-    async fn finish(&mut self, at: usize, mut outcome: Outcome) {
+    pub(super) async fn finish(&mut self, at: usize, mut outcome: Outcome) {
         let Out { lease, node, until } = self.out.swap_remove(at);
         let nth = self.run_of(&lease);
         let (mut segment, answer) = self.ask(&lease, &outcome, node).await;
@@ -339,7 +321,7 @@ impl<'a> Play<'a> {
         n
     }
 
-    async fn tick(&mut self) {
+    pub(super) async fn tick(&mut self) {
         self.world.store().tick(self.now, STARTING_MS).await.unwrap();
         let now = self.now;
         for run in &mut self.runs {
@@ -393,11 +375,17 @@ impl<'a> Play<'a> {
     }
 
     /// Sends what is due, as deliveries do; or dies after the first part.
-    async fn deliver(&mut self, node: u8, dies: bool) {
+    pub(super) async fn deliver(&mut self, node: u8, dies: bool) {
         let store = self.world.node(node.into()).clone();
         let until = self.now.plus_ms(LEASE_MS);
-        let claim =
-            Claim { jobs: 4, express_only: false, node: name(node), now: self.now, lease_until: until };
+        let claim = Claim {
+            jobs: 4,
+            express_only: false,
+            node: name(node),
+            now: self.now,
+            lease_until: until,
+            pass_over: Vec::new(),
+        };
         let (leases, _) = store.claim_deliveries(claim).await.unwrap();
         for lease in leases {
             let finish = |outcome| store.finish_delivery(&lease, outcome, self.now);
@@ -421,81 +409,5 @@ impl<'a> Play<'a> {
             }
             finish(if last { DeliveryOutcome::AllDone } else { DeliveryOutcome::Idle }).await.unwrap();
         }
-    }
-
-    /// The store and the model agree.
-    async fn compare(&mut self) {
-        for (run, (next, records, errors)) in self.runs.iter_mut().zip(&mut self.read) {
-            for segment in self.world.store().segments(&run.id, *next, 10_000).await.unwrap() {
-                *next = segment.seq + 1;
-                assert_eq!((segment.first_record, segment.first_error), (*records, *errors));
-                match segment.content {
-                    Content::Segment(s) => {
-                        let wanted = run.segments.remove(&s.key);
-                        assert_eq!(
-                            wanted,
-                            Some((s.records, s.errors)),
-                            "registered once, by who was told so"
-                        );
-                        *records += s.records;
-                        *errors += s.errors;
-                    }
-                    Content::Aborted { errors: n } => {
-                        let aborted = self.world.store().aborted(&run.id, segment.seq).await.unwrap();
-                        assert_eq!(aborted.inputs.len() as u64, n);
-                        run.aborted(&aborted.inputs, aborted.code);
-                        *errors += n;
-                    }
-                }
-            }
-            assert!(run.segments.is_empty() && run.aborting.is_empty(), "rows are missing: {run:?}");
-            let snapshot = self.world.store().snapshot(&run.id).await.unwrap();
-            assert_eq!((snapshot.state, snapshot.counts), (run.state, run.counts), "{}", run.id);
-            assert!(run.counts.adds_up());
-            assert_eq!((*records, *errors), (run.counts.records, run.counts.errors));
-            let limits = (run.trigger.limit_multiple_results, run.trigger.limit_per_input);
-            assert!(limits.0.is_none_or(|most| run.counts.records <= most));
-            assert!(limits.1.is_none_or(|most| run.records_of.values().all(|n| *n <= most)));
-        }
-    }
-
-    /// Nobody fails any more: every run ends, every input is settled once, every delivery has ended.
-    pub(crate) async fn to_the_end(&mut self) {
-        for round in 0.. {
-            assert!(round < ROUNDS, "it comes to an end: {:?}", self.runs);
-            self.tick().await;
-            self.compare().await;
-            self.claim(round as u8 % NODES, 1_000, false).await;
-            while !self.out.is_empty() {
-                let at = self.out.len() - 1;
-                let outcome = read(&self.out[at].lease, 1);
-                self.finish(at, outcome).await;
-            }
-            self.deliver(0, false).await;
-            self.compare().await;
-            if self.runs.iter().all(|run| run.state.is_terminal()) && self.all_sent().await {
-                break;
-            }
-            self.now = self.now.plus_ms(LEASE_MS);
-        }
-        for run in &self.runs {
-            assert!(run.lines.values().all(|line| line.at == At::Settled));
-            self.world.lawful(&run.id).await;
-            let delivery = self.world.store().deliveries(&run.id).await.unwrap().remove(0);
-            let sent: u64 = delivery.files.iter().map(|file| file.rows).sum();
-            if delivery.state == model::DeliveryState::Done {
-                assert_eq!(sent, run.visible_rows(), "each row once");
-            }
-        }
-    }
-
-    async fn all_sent(&self) -> bool {
-        for run in &self.runs {
-            let delivery = self.world.store().deliveries(&run.id).await.unwrap().remove(0);
-            if !delivery.state.is_terminal() {
-                return false;
-            }
-        }
-        true
     }
 }

@@ -118,11 +118,12 @@ impl Server {
             metrics: None,
             proxies: Arc::new(Vec::new),
             courier: crate::world::courier(store.clone(), outbound),
+            schedules: Arc::default(),
             settings: settings.clone(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
-        let router = api::router(api);
+        let router = api::router(&api);
         tokio::spawn(async move {
             api::serve(listener, router, None, &settings, std::future::pending()).await;
         });
