@@ -50,6 +50,7 @@ use crate::clock::Clock;
 use crate::deliver::Courier;
 use crate::metrics::Source;
 use crate::rows::Rows;
+use crate::schedule::shelf::Shelf;
 use auth::Gate;
 use body::Bounds;
 use error::{ApiError, Result};
@@ -152,6 +153,10 @@ impl Shared {
             gate: Gate::default(),
             zones: std::sync::Mutex::default(),
         }
+    }
+
+    fn shelf(&self) -> Shelf {
+        Shelf { store: self.store.clone(), vault: self.courier.vault().clone() }
     }
 
     fn bounds(&self) -> Bounds {
