@@ -69,6 +69,12 @@ pub(crate) fn schedules() -> Result<Verdict> {
     script(&tools::python()?, "schedules.py", &[])
 }
 
+pub(crate) fn deliver_to() -> Result<Verdict> {
+    tools::sshd()?;
+    tools::openssl_and_curl()?;
+    script(&tools::venv_with_receivers()?, "deliver_to.py", &[("AZURITE", tools::azurite()?)])
+}
+
 pub(crate) fn reload() -> Result<Verdict> {
     script(&tools::python()?, "reload.py", &[])
 }

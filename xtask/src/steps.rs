@@ -76,6 +76,11 @@ pub(crate) const ALL: &[Step] = &[
         check: clients::schedules,
     },
     Step {
+        name: "deliver_to",
+        what: "files to S3, Azure, Google, SFTP and mail, over SIGKILL and receivers that are away; sealed credentials",
+        check: clients::deliver_to,
+    },
+    Step {
         name: "reload",
         what: "scraper files that change, break and go while jobs run",
         check: clients::reload,
@@ -151,6 +156,7 @@ const CLIENTS: &[&str] = &[
     "guard",
     "hosts",
     "deliveries",
+    "deliver_to",
     "parquet",
     "schedules",
     "reload",
