@@ -140,6 +140,47 @@ def an_archive_is_read_whole():
         expect(b"x-api-key: [left out]" in plain, "the header line is there without its value")
 
 
+def what_did_not_come_is_kept_as_far_as_it_came():
+    """Pages that end in an error: the archive tells what was asked and what came, and a replay gives the same error rows."""
+    short_of = {"fetch": {"idle_timeout_ms": 700, "page_timeout_ms": 1500, "page_bytes_max": 100_000, "connect_timeout_ms": 300},
+                "cache": {"bytes_max": 0}}
+    with folder() as home, Server(short_of, data=home / "data", scrapers=goods(home)) as server:
+        with Site("--on-demand") as site:
+            cut = {"/bad/stall-body": "time", "/bad/short": "disconnect", "/bad/huge-page/1": "length", "/bad/broken-chunk": "disconnect"}
+            whole = ["/bad/broken-gzip", "/bad/forbidden", "/status/404?n=1", "/p/1"]
+            never = ["/bad/stall", "/bad/reset", "/bad/drop"]
+            unasked = ["http://127.0.0.1:9/nobody", "http://10.0.0.1/off-limits"]
+            urls = [site.url(path) for path in [*cut, *whole, *never]] + unasked
+            snapshot = server.trigger([{"url": url} for url in urls], dataset_id="gd_goods", include_errors="true")
+            server.wait(snapshot, secs=120)
+            rows = server.rows(snapshot)
+            path = home / "kept.warc.gz"
+            path.write_bytes(archive_of(server, snapshot))
+            warcio("check", "-v", path)
+            seen = {}
+            for kind, headers, _, raw in records(path.read_bytes()):
+                seen.setdefault(headers.get_header("WARC-Target-URI"), []).append((kind, headers.get_header("WARC-Truncated"), len(raw)))
+            for at, why in cut.items():
+                answers = [(truncated, size) for kind, truncated, size in seen[site.url(at)] if kind == "response"]
+                equal({truncated for truncated, _ in answers}, {why}, f"why {at} is cut")
+                expect(at == "/bad/huge-page/1" or all(size > 0 for _, size in answers), f"what came of {at} is kept: {answers}")
+            for at in whole:
+                equal({truncated for _, truncated, _ in seen[site.url(at)]}, {None}, f"{at} came whole")
+            for at in never:
+                equal({kind for kind, *_ in seen[site.url(at)]}, {"request"}, f"what is kept of {at}")
+            equal([url for url in unasked if url in seen], [], "nothing was sent to these")
+            before = requests(site)
+            again = replayed(server, snapshot)
+            equal(ordered(server.rows(again)), ordered(rows), "rows of a replay, errors and moments included")
+            equal(requests(site), before, "requests that the site has had")
+        twice = replayed(server, again)
+        equal(ordered(server.rows(twice)), ordered(rows), "rows of a replay of a replay")
+        codes = {row["input"]["url"].split("/", 3)[3]: row.get("error_code") for row in rows}
+        equal((codes["bad/stall"], codes["bad/huge-page/1"], codes["p/1"]), ("timeout", "crawl_error", None), f"codes {codes}")
+        shown = rows_of(trawl("run", "goods", "--scrapers", home / "scrapers", "--replay", path, *[site.url(at) for at in cut]).stdout)
+        equal({row.get("error_code") for row in shown}, {"not_archived"}, "a part of a page is no page")
+
+
 def what_is_not_kept_is_said():
     with Site() as site, Server() as server:
         plain = server.trigger([{"url": site.product(1)}], dataset_id="posts")
@@ -355,6 +396,6 @@ HERE_SCRAPERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scrape
 
 if __name__ == "__main__":
     sys.exit(run(
-        an_archive_is_read_whole, what_is_not_kept_is_said, replay_gives_the_same_rows, files_of_others_are_read,
+        an_archive_is_read_whole, what_did_not_come_is_kept_as_far_as_it_came, what_is_not_kept_is_said, replay_gives_the_same_rows, files_of_others_are_read,
         a_fixed_scraper_reads_again, pages_are_delivered_with_the_rows, archive_and_rows_agree_over_kills,
     ))

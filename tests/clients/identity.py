@@ -232,6 +232,28 @@ def headers_and_sessions_of_a_job():
                                      {"input": [{"url": echo.base}], "request_headers": bad})
                 equal(answer.status, 400, f"request_headers {bad} → {answer}")
 
+            # Another token may not have the site asked with these once more; its own, and the operator, may.
+            def rerun(snapshot, secret=None, **query):
+                lines = {"Authorization": f"Bearer {secret}"} if secret else {}
+                return server.call("POST", f"/datasets/v3/snapshot/{snapshot}/rerun", query, None, lines, secret is None)
+
+            made = [subprocess.run([binary("TRAWL_BIN", "trawl"), "token", "create", "--config", str(server.home / "config.toml"), "--data", str(server.home / "data")],
+                                   capture_output=True, text=True, check=True).stdout.split()[-1] for _ in range(2)]
+            anna, bert = made
+            triggered = server.call("POST", "/datasets/v3/trigger", {"dataset_id": "gd_echo", "archive": "true"},
+                                    {"input": [{"url": echo.base + "/own"}], "request_headers": {"X-Token": "tok-en-of-the-job"}},
+                                    {"Authorization": f"Bearer {anna}"}, False)
+            equal(triggered.status, 200, f"anna's job: {triggered}")
+            hers = triggered.json()["snapshot_id"]
+            server.wait(hers)
+            equal([rerun(hers, secret).status for secret in (bert, anna, None)], [403, 200, 200], "who may run anna's job again")
+            replay = rerun(hers, bert, **{"from": "archive"})
+            equal(replay.status, 200, f"a replay sends nothing: {replay}")
+            server.wait(replay.json()["snapshot_id"])
+            again = rerun(replay.json()["snapshot_id"], bert).json()["snapshot_id"]
+            server.wait(again)
+            equal(server.rows(again)[0]["headers"].get("x-token"), None, "her header in a job of his")
+
             def cookie(path, **query):
                 return one(path, **query)[0]["headers"].get("cookie")
 

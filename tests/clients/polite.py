@@ -4,6 +4,7 @@ that are dead or slow, and all of that over a restart.
 import pathlib
 import sys
 import tempfile
+import time
 
 from harness import Server, Site, Wrong, equal, expect, run, wait_for
 
@@ -130,6 +131,35 @@ def an_unknown_limit_is_found_kept_to_and_remembered():
             server.program.kill()
 
 
+def what_was_learnt_survives_a_kill():
+    """SIGKILL, not a stop: what is kept is at most some seconds old."""
+    with Site() as site, tempfile.TemporaryDirectory() as home:
+        host, dead = f"bucket.test:{port(site)}", "dead.test:9"
+        settings = {"fetch": {"names": names("bucket.test", "dead.test"), "robots": "ignore"}}
+        server = Server(settings, data=home).start()
+        try:
+            server.trigger([{"url": at(site, "bucket.test", f"/limit/40/20/0/{n}")} for n in range(2000)]
+                           + [{"url": f"http://{dead}/{n}"} for n in range(200)], dataset_id="web_page")
+            known = lambda name: server.get(f"/hosts/{name}").json()
+            wait_for("the limit to be found", lambda: known(host).get("slow_downs", 0) >= 2, 60)
+            wait_for("the dead host to be known as dead", lambda: known(dead).get("circuit") != "closed", 60)
+            # A save is due every two seconds.
+            time.sleep(3)
+            learnt, down = known(host)["delay_ms"], known(dead)
+            server.program.kill()
+            refused = site.get("/stats").json()["limits"][host]["refused"]
+            server.start()
+            kept = known(host)["delay_ms"]
+            expect(kept >= 10 and 0.5 <= kept / learnt <= 2, f"the delay was {learnt} ms before the kill, and is {kept} ms after it")
+            expect(down["circuit"] == "closed" or known(dead)["circuit"] != "closed", f"the dead host was {down}, is {known(dead)}")
+            served = site.get("/stats").json()["limits"][host]["served"]
+            wait_for("the job to go on", lambda: site.get("/stats").json()["limits"][host]["served"] >= served + 60, 60)
+            more = site.get("/stats").json()["limits"][host]["refused"] - refused
+            expect(more <= 2, f"{more} refusals while learning again what was known")
+        finally:
+            server.program.kill()
+
+
 def a_dead_host_costs_a_few_attempts_and_holds_up_nobody():
     # Without robots.txt, so that it is the pages themselves that are tried.
     settings = {"fetch": {"names": names("dead.test", "alive.test"), "robots": "ignore"}}
@@ -167,9 +197,29 @@ def slow_hosts_leave_room_for_the_others():
         equal(server.wait(first, secs=90)["errors"], 0, "errors of the slow hosts")
 
 
+def many_jobs_on_one_slow_host_hold_up_nobody():
+    """Far more jobs than there are places wait for one slow host: a healthy job passes them all, and they all end."""
+    settings = {"worker": {"jobs": 3}, "fetch": {"names": names("quick.test", "slow.test"), "host_concurrency": 2}}
+    with Site() as site, Server(settings) as server:
+        slow = [server.trigger([{"url": at(site, "slow.test", f"/bad/slow/900/{n}")}], dataset_id="web_page") for n in range(18)]
+        wait_for("the first slow pages", lambda: sum(server.progress(one)["records"] for one in slow) >= 2, 30)
+        quick = [{"url": at(site, "quick.test", f"/p/{n}")} for n in range(100)]
+        begun = time.monotonic()
+        second = server.trigger(quick, dataset_id="web_page", include_errors="true")
+        equal(server.wait(second, secs=60)["errors"], 0, "errors of the quick host")
+        took = time.monotonic() - begun
+        left = sum(server.progress(one)["status"] == "running" for one in slow)
+        print(f"        the quick job took {took:.1f} s beside {left} slow ones")
+        expect(took < 5 and left >= 9, f"the quick job took {took:.1f} s, and {left} slow ones are left")
+        for one in slow:
+            equal(server.wait(one, secs=90)["records"], 1, "records of a job on the slow host")
+        seen = site.get("/stats").json()["hosts"][f"slow.test:{port(site)}"]
+        expect(seen["max_concurrent"] <= 2, f"requests at once to the slow host: {seen}")
+
+
 if __name__ == "__main__":
     sys.exit(run(
         robots_of_every_kind_are_read_as_they_should, a_scraper_may_ignore_robots, a_crawl_delay_is_a_pace,
-        an_unknown_limit_is_found_kept_to_and_remembered, a_dead_host_costs_a_few_attempts_and_holds_up_nobody,
-        slow_hosts_leave_room_for_the_others,
+        an_unknown_limit_is_found_kept_to_and_remembered, what_was_learnt_survives_a_kill, a_dead_host_costs_a_few_attempts_and_holds_up_nobody,
+        slow_hosts_leave_room_for_the_others, many_jobs_on_one_slow_host_hold_up_nobody,
     ))

@@ -2,7 +2,7 @@
 
 use crate::report::{Report, Verdict};
 use crate::shell::{cargo, run};
-use crate::{clients, tidy, tools};
+use crate::{clients, tidy, together, tools};
 use anyhow::{Result, bail};
 use std::time::Instant;
 
@@ -66,6 +66,21 @@ pub(crate) const ALL: &[Step] = &[
         check: clients::deliveries,
     },
     Step {
+        name: "parquet",
+        what: "rows as Parquet and XLSX, read by pyarrow, duckdb and openpyxl",
+        check: clients::parquet,
+    },
+    Step {
+        name: "schedules",
+        what: "schedules: each planned time once, over SIGKILL; missed, overlapping, time zones",
+        check: clients::schedules,
+    },
+    Step {
+        name: "deliver_to",
+        what: "files to S3, Azure, Google, SFTP and mail, over SIGKILL and receivers that are away; sealed credentials",
+        check: clients::deliver_to,
+    },
+    Step {
         name: "reload",
         what: "scraper files that change, break and go while jobs run",
         check: clients::reload,
@@ -86,6 +101,11 @@ pub(crate) const ALL: &[Step] = &[
         check: clients::browser,
     },
     Step {
+        name: "browser_identity",
+        what: "rendered pages: sessions, logins, headers, proxies, authorities, pace, pictures",
+        check: clients::browser_identity,
+    },
+    Step {
         name: "author",
         what: "why a field has its value: a saved page, and a record that was collected",
         check: clients::author,
@@ -99,6 +119,11 @@ pub(crate) const ALL: &[Step] = &[
         name: "archive",
         what: "kept pages: read whole by warcio, replayed without a request, explained, over SIGKILL",
         check: clients::archive,
+    },
+    Step {
+        name: "bucket",
+        what: "rows and pages in S3: over SIGKILL, over a bucket that fails, and swept",
+        check: clients::bucket,
     },
     Step { name: "readme", what: "every curl example of the README, as printed", check: clients::readme },
     Step { name: "demo", what: "the README's first command, to its end", check: clients::demo },
@@ -131,12 +156,18 @@ const CLIENTS: &[&str] = &[
     "guard",
     "hosts",
     "deliveries",
+    "deliver_to",
+    "parquet",
+    "schedules",
     "reload",
     "quality",
     "change",
     "browser",
+    "browser_identity",
     "author",
+    "identity",
     "archive",
+    "bucket",
     "readme",
     "demo",
     "crash",
@@ -146,9 +177,12 @@ const CLIENTS: &[&str] = &[
 
 /// Runs the steps named, or all; true if none failed.
 pub(crate) fn test(names: &[String]) -> Result<bool> {
-    let chosen = choose(names)?;
+    let (driving, building): (Vec<_>, Vec<_>) =
+        choose(names)?.into_iter().partition(|step| CLIENTS.contains(&step.name));
     let mut report = Report::default();
-    for step in chosen {
+    // One step alone is what its process does in the end.
+    let (alone, together) = if driving.len() > 1 { (Vec::new(), driving) } else { (driving, Vec::new()) };
+    for step in building.into_iter().chain(alone) {
         println!("\n── {} · {}", step.name, step.what);
         let begun = Instant::now();
         let verdict = match (step.check)() {
@@ -160,6 +194,11 @@ pub(crate) fn test(names: &[String]) -> Result<bool> {
             println!("\nThe step alone: cargo xtask test {}", step.name);
             break;
         }
+    }
+    if report.is_good() && !together.is_empty() {
+        println!();
+        clients::prepare()?;
+        together::run(together.iter().map(|step| step.name).collect(), &mut report)?;
     }
     println!("{}", report.close());
     Ok(report.is_good())

@@ -99,6 +99,9 @@ pub struct Place {
     /// Of HTML the path of the element (with `@name` of an attribute), of JSON a pointer (RFC 6901).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Path of the element that carries the data which a pointer leads through: a script, an item's property.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub element: Option<String>,
     /// Begin and end in bytes of the page's text as UTF-8: of the element with its tags, or of the text itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<(usize, usize)>,
@@ -217,6 +220,9 @@ impl Display for Place {
         };
         let path = self.path.as_deref().unwrap_or_default();
         write!(f, "{within}{path}")?;
+        if let Some(element) = &self.element {
+            write!(f, " in {element}")?;
+        }
         match self.bytes {
             Some((start, end)) if self.path.is_none() => write!(f, "bytes {start} to {end}"),
             Some((start, end)) => write!(f, " (bytes {start} to {end})"),

@@ -62,9 +62,8 @@ pub fn shell(text: &str) -> Shell {
     for node in page.root().descendants() {
         signs.note(node);
     }
-    // Text in `<noscript>` is seen by nobody whose browser runs scripts.
-    let seen = visible(page.root());
-    signs.verdict(seen)
+    // A short `<noscript>` is a note; a long one is the page as its site wrote it for those who run no scripts, as we do.
+    signs.verdict(visible(page.root()) + signs.written)
 }
 
 #[derive(Default)]
@@ -75,6 +74,8 @@ struct Signs {
     roots: usize,
     /// `<noscript>` asks for scripts.
     hint: bool,
+    /// Characters in `<noscript>` that are more than a note.
+    written: usize,
     scripts: usize,
     script_bytes: usize,
     /// The page goes elsewhere by itself, or is in frames.
@@ -95,7 +96,12 @@ impl Signs {
             }
             "noscript" => {
                 let said = node.text().to_lowercase();
-                self.hint |= HINTS.iter().any(|hint| said.contains(hint));
+                let asks = HINTS.iter().any(|hint| said.contains(hint));
+                self.hint |= asks;
+                let chars: usize = node.children().map(visible).sum();
+                if chars >= if asks { SOME_CHARS } else { FEW_CHARS } {
+                    self.written += chars;
+                }
             }
             "frameset" => self.elsewhere = true,
             "" => {}
@@ -184,6 +190,11 @@ mod tests {
             "<p>Hello.</p>".to_owned(),
             "<ul><li><a href=/p/1>product 1</a></ul>".to_owned(),
             String::new(),
+            // Forums that write the whole page a second time.
+            format!("<noscript><h1>A topic</h1><p>{text}</p></noscript><script src=a.js></script>"),
+            format!(
+                "<noscript><p>Best with JavaScript enabled.</p><p>{text}</p></noscript><script src=a.js></script>"
+            ),
             format!(
                 "<noscript>Please enable JavaScript.</noscript><article>{text}</article><script></script>"
             ),

@@ -125,10 +125,35 @@ pub struct FieldSpec {
     pub name: String,
     /// Type word: `text`, `price`, `list of image`, …
     pub type_word: String,
+    /// What its values are as JSON.
+    pub shape: ValueShape,
     /// For people.
     pub description: String,
     /// A page without any required field is not read.
     pub required: bool,
+}
+
+/// What the values of a field are as JSON, for formats that have types.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValueShape {
+    /// A string.
+    Text,
+    /// Anything.
+    Json,
+    /// A number without fraction.
+    Integer,
+    /// A number.
+    Number,
+    /// A boolean.
+    Boolean,
+    /// The text of a day.
+    Date,
+    /// The text of a moment, or of a day where no time was said.
+    Moment,
+    /// A list of such values.
+    List(Box<ValueShape>),
+    /// An object of these.
+    Object(Vec<(String, ValueShape)>),
 }
 
 /// How a door begins.
@@ -311,6 +336,43 @@ impl Scalar {
     }
 }
 
+impl Scalar {
+    /// What its values are as JSON.
+    fn shape(self) -> ValueShape {
+        let text = |name: &str| (name.to_owned(), ValueShape::Text);
+        match self {
+            Self::Number
+            | Self::Price
+            | Self::Rating
+            | Self::BestRating
+            | Self::Duration
+            | Self::Grams
+            | Self::Metres
+            | Self::Litres => ValueShape::Number,
+            Self::Integer | Self::Minutes => ValueShape::Integer,
+            Self::Boolean => ValueShape::Boolean,
+            Self::Date => ValueShape::Date,
+            Self::Datetime => ValueShape::Moment,
+            Self::Breadcrumbs => {
+                ValueShape::List(Box::new(ValueShape::Object(vec![text("name"), text("url")])))
+            }
+            Self::Categories => ValueShape::List(Box::new(ValueShape::Text)),
+            Self::Json => ValueShape::Json,
+            Self::Text
+            | Self::Html
+            | Self::Markdown
+            | Self::Currency
+            | Self::CurrencySign
+            | Self::Availability
+            | Self::Condition
+            | Self::Phone
+            | Self::Email
+            | Self::Url
+            | Self::Image => ValueShape::Text,
+        }
+    }
+}
+
 impl Kind {
     /// The word in the catalogue.
     pub(crate) fn word(&self) -> String {
@@ -318,6 +380,17 @@ impl Kind {
             Self::One(scalar) => scalar.as_str().to_owned(),
             Self::List(of) => format!("list of {}", of.word()),
             Self::Object(_) => "object".to_owned(),
+        }
+    }
+
+    /// What its values are as JSON.
+    pub(crate) fn shape(&self) -> ValueShape {
+        match self {
+            Self::One(scalar) => scalar.shape(),
+            Self::List(of) => ValueShape::List(Box::new(of.shape())),
+            Self::Object(fields) => {
+                ValueShape::Object(fields.iter().map(|f| (f.name.clone(), f.kind.shape())).collect())
+            }
         }
     }
 }

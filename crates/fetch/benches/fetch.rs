@@ -17,6 +17,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+/// What the server runs with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// CPU time of the threads whose names begin like that, from `/proc`; 0 where there is none.
 fn cpu(prefix: &str) -> Duration {
     // Clock ticks are 10 ms on every Linux that Rust runs on.

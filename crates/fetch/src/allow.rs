@@ -126,6 +126,12 @@ impl AllowList {
         Ok(Self { networks })
     }
 
+    /// Opens every address.
+    pub(crate) fn everything() -> Self {
+        let any = |v4| Network { address: 0, bits: 0, v4, port: None };
+        Self { networks: vec![any(true), any(false)] }
+    }
+
     /// Whether an entry opens that address. An IPv4 address in IPv6 clothes counts as what it is.
     pub fn contains(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
@@ -170,6 +176,14 @@ mod tests {
             (" 10.0.0.0/8 ", "10.0.0.1:80", true),
         ] {
             assert_eq!(opens(entry, address), open, "{entry} {address}");
+        }
+    }
+
+    #[test]
+    fn everything_is_open_to_those_who_may() {
+        for address in ["127.0.0.1:1", "169.254.169.254:80", "203.0.113.9:443", "[::1]:80", "[fd00::1]:9000"]
+        {
+            assert!(AllowList::everything().contains(address.parse().expect("address")), "{address}");
         }
     }
 

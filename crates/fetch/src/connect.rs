@@ -62,6 +62,12 @@ impl Connector {
         .await
     }
 
+    /// A connection without any proxy, vetted like any other.
+    pub(crate) async fn dial(&self, host: &str, port: u16) -> Result<TcpStream, FetchError> {
+        let late = AtomicU8::new(Stage::Site as u8);
+        self.within(host, &late, async { connect_any(&self.0.vetted(host, port).await?, host).await }).await
+    }
+
     /// A connection that plain HTTP can be spoken on, and the credentials of the proxy if it leads to one that reads it.
     pub(crate) async fn forward(
         &self,

@@ -1,6 +1,6 @@
 //! What can go wrong between a request and its page, and whether it may pass.
 
-use model::{Failure, FailureCode, Trouble};
+use model::{Exchange, Failure, FailureCode, Trouble};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,6 +94,8 @@ pub struct FetchError {
     pub message: String,
     /// Milliseconds before which it makes no sense to try again, if that is known.
     pub again_ms: Option<u64>,
+    /// What was sent and received until then, where pages are kept.
+    pub exchanges: Vec<Exchange>,
     /// The host was not even reached: no connection was made.
     pub(crate) unreached: bool,
 }
@@ -101,7 +103,7 @@ pub struct FetchError {
 impl FetchError {
     /// With its sentence.
     pub fn new(kind: FetchErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), again_ms: None, unreached: false }
+        Self { kind, message: message.into(), again_ms: None, exchanges: Vec::new(), unreached: false }
     }
 
     /// Of a connection that was not made.

@@ -3,7 +3,7 @@
 //! Every hop of a page is vetted and paced like a request of its own. Retries belong to the caller, except the one
 //! after a pooled connection turned out to be closed.
 
-use crate::body::{Bounds, collect, decoded};
+use crate::body::{Bounds, Broken, collect, decoded};
 use crate::client::{Pool, client, head_error, was_stale};
 use crate::clock::now;
 use crate::connect::{Connector, Parts, refused};
@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use http::header::{CONTENT_ENCODING, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Response};
 use hyper::body::Incoming;
-use model::{Exchange, Method, Needs, Page, Request};
+use model::{Cut, Exchange, Method, Needs, Page, Request};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +33,10 @@ use url::{Host, Url};
 
 mod hosts;
 mod obey;
+mod visit;
 
 pub use hosts::{RobotsView, SiteView};
+pub(crate) use visit::{Answered, Visit};
 
 /// Bytes of a redirect's body that are read so that its connection can be used again.
 const REDIRECT_BODY_MAX: u64 = 64 << 10;
@@ -119,33 +121,12 @@ impl HttpFetcher {
         self.0.ways.stats()
     }
 
-    /// The turn of a page that a browser fetches, after the same checks as any.
-    pub(crate) async fn admit(&self, url: &Url, needs: &Needs, express: bool) -> Result<Turn, FetchError> {
-        let way = self.0.ways.choose(Wish { needs, session: None }, &[])?;
-        self.0.vet(url, way.proxy().is_some())?;
-        let want = self.0.obey(needs, url, &way.route, want(needs, express)).await?;
-        self.0.turn(&lane(url), want).await
-    }
-
-    /// How the browser's connections are made.
-    pub(crate) fn connector(&self, needs: &Needs) -> Result<Connector, FetchError> {
-        let way = self.0.ways.choose(Wish { needs, session: None }, &[])?;
-        Ok(way.route.connector.clone())
-    }
-
     pub(crate) fn user_agent(&self) -> String {
         self.0.settings.user_agent.clone()
     }
 
     pub(crate) fn page_bytes_max(&self) -> u64 {
         self.0.settings.page_bytes_max
-    }
-
-    /// Obeys a `Retry-After`.
-    pub(crate) fn hold(&self, turn: &Turn, retry_after: Option<&str>) {
-        if let Some(ms) = retry_after.and_then(|value| retry_after::value_ms(value, now())) {
-            turn.hold(Duration::from_millis(ms.min(self.0.settings.retry_after_max_ms)));
-        }
     }
 
     pub(crate) fn note_request(&self) {
@@ -180,13 +161,30 @@ enum Step {
 }
 
 impl Inner {
+    /// The page, or why there is none; with what was exchanged on the way, if it is to be kept.
     async fn page(&self, request: Request, express: bool) -> Result<Page, FetchError> {
-        let (needs, want) = (request.needs.clone(), want(&request.needs, express));
         // Nothing of a login is kept.
-        let mut exchanges = (needs.archive && !needs.private).then(Vec::new);
-        if exchanges.is_some() {
-            Tap::want();
+        if !request.needs.archive || request.needs.private {
+            return self.hops(request, express, None).await;
         }
+        Tap::want();
+        let mut exchanges = Vec::new();
+        match self.hops(request, express, Some(&mut exchanges)).await {
+            Ok(mut page) => {
+                page.extras.exchanges = exchanges;
+                Ok(page)
+            }
+            Err(error) => Err(FetchError { exchanges, ..error }),
+        }
+    }
+
+    async fn hops(
+        &self,
+        request: Request,
+        express: bool,
+        mut exchanges: Option<&mut Vec<Exchange>>,
+    ) -> Result<Page, FetchError> {
+        let (needs, want) = (request.needs.clone(), want(&request.needs, express));
         let mut hop = Hop::first(request, &self.user_agent)?;
         let session = needs.session.as_deref().map(|key| self.sessions.get(key, Instant::now()));
         if let Some(session) = session.as_deref().filter(|_| needs.fresh) {
@@ -209,14 +207,14 @@ impl Inner {
                 idle: Duration::from_millis(self.settings.idle_timeout_ms),
                 bytes_max: self.settings.page_bytes_max,
             };
-            let step = self.reach(wish, &mut way, &hop, &bounds, &mut cookies, exchanges.as_mut()).await;
+            let step =
+                self.reach(wish, &mut way, &hop, &bounds, &mut cookies, exchanges.as_deref_mut()).await;
             self.end(turn, &step);
             let (status, target) = match step? {
                 Step::Page(mut page) => {
                     if needs.private {
                         page.extras.cookies = cookies.names(&page.url);
                     }
-                    page.extras.exchanges = exchanges.unwrap_or_default();
                     return Ok(page);
                 }
                 Step::Redirect(status, target) => (status, target),
@@ -304,7 +302,15 @@ impl Inner {
         kept: Option<&mut Vec<Exchange>>,
     ) -> Result<Step, FetchError> {
         let host = hop.url.host_str().unwrap_or_default();
-        let answer = self.head(route, hop, bounds, host, cookies).await?;
+        let answer = match self.head(route, hop, bounds, host, cookies).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                if let Some(kept) = kept.filter(|_| was_asked(&error)) {
+                    kept.push(hop.unanswered(now()));
+                }
+                return Err(error);
+            }
+        };
         let (mut head, mut body) = answer.into_parts();
         if kept.is_some() {
             message::note_raw_head(&mut head);
@@ -323,19 +329,30 @@ impl Inner {
                 ..*bounds
             };
             // Whatever it says, it is only read so that the connection is free again.
-            let wire = collect(&mut body, host, &bounds).await.ok();
+            let wire = match collect(&mut body, host, &bounds).await {
+                Ok(wire) => (wire, None),
+                Err(_) => (bytes::Bytes::new(), Some(Cut::Unspecified)),
+            };
             if let Some(kept) = kept {
                 kept.push(hop.exchange(&head, wire, route.gate.is_none(), now()));
             }
             return target.map(|target| Step::Redirect(head.status, target));
         }
-        let encodings = encodings(head.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes))?;
-        let wire = collect(&mut body, host, bounds).await?;
+        let wire = match collect(&mut body, host, bounds).await {
+            Ok(wire) => wire,
+            Err(Broken { error, came }) => {
+                if let Some(kept) = kept {
+                    kept.push(hop.exchange(&head, (came, Some(cut_of(&error))), route.gate.is_none(), now()));
+                }
+                return Err(error);
+            }
+        };
         let wire_bytes = wire.len() as u64;
         let fetched_at = now();
         if let Some(kept) = kept {
-            kept.push(hop.exchange(&head, Some(wire.clone()), route.gate.is_none(), fetched_at));
+            kept.push(hop.exchange(&head, (wire.clone(), None), route.gate.is_none(), fetched_at));
         }
+        let encodings = encodings(head.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes))?;
         let body = decoded(wire, encodings, self.settings.page_bytes_max).await?;
         self.counters.body(wire_bytes, body.len() as u64);
         Ok(Step::Page(Page {
@@ -412,6 +429,22 @@ impl Inner {
             Ok(Step::Page(_)) => Report::Answer,
         };
         turn.end(report);
+    }
+}
+
+/// Whether the site was asked before no head of an answer came: it was not where no connection was made.
+fn was_asked(error: &FetchError) -> bool {
+    use FetchErrorKind::{Connection, Protocol, Timeout, TooLarge};
+    !error.unreached && matches!(error.kind, Connection | Protocol | Timeout | TooLarge)
+}
+
+/// Why a body did not come whole.
+fn cut_of(error: &FetchError) -> Cut {
+    match error.kind {
+        FetchErrorKind::TooLarge => Cut::Length,
+        FetchErrorKind::Timeout => Cut::Time,
+        FetchErrorKind::Connection | FetchErrorKind::Protocol => Cut::Disconnect,
+        _ => Cut::Unspecified,
     }
 }
 

@@ -12,6 +12,7 @@
 mod allow;
 mod body;
 mod browser;
+mod bucket;
 mod client;
 mod clock;
 mod connect;
@@ -39,10 +40,11 @@ pub mod warc;
 
 pub use allow::{AllowList, BadNetwork};
 pub use browser::{BrowserFetcher, BrowserSettings, BrowserStats, Router};
+pub use bucket::BucketConnector;
 pub use error::{FetchError, FetchErrorKind};
 pub use fetcher::{HttpFetcher, RobotsView, SiteView};
 pub use guard::{Guard, Refusal, Zone, is_localhost, zone};
-pub use outbound::{Answer, Outbound, Payload};
+pub use outbound::{Answer, Outbound, Payload, basic_authorization};
 pub use pace::HostState;
 pub use proxy::{ProxyState, ProxyStats, Scheme as ProxyScheme};
 pub use replay::{Opened, ReplayFetcher, not_archived};

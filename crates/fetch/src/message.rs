@@ -10,7 +10,7 @@ use crate::{FetchError, FetchErrorKind};
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, COOKIE, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, response};
-use model::{Exchange, Method, Request, Timestamp};
+use model::{Cut, Exchange, Method, Request, Timestamp};
 use url::Url;
 
 /// What we take, best first.
@@ -78,36 +78,38 @@ pub(crate) struct Hop {
     body: Bytes,
 }
 
+/// What a request sends of its own: its address without credentials and fragment, and its header lines, those that are
+/// secrets marked so.
+pub(crate) fn own(request: &Request) -> Result<(Url, HeaderMap), FetchError> {
+    let mut headers = headers(&request.headers)?;
+    for (name, mut value) in secret_lines(&request.needs.secret_headers.0)? {
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    let mut url = request.url.clone();
+    tidy(&mut url, &mut headers);
+    Ok((url, headers))
+}
+
+/// Credentials of the URL become a header; the URL goes into records and logs without them.
+fn tidy(url: &mut Url, headers: &mut HeaderMap) {
+    url.set_fragment(None);
+    if let Some(credentials) = basic(url) {
+        headers.insert(AUTHORIZATION, credentials);
+        // Only URLs without a host refuse, and those are refused by themselves.
+        _ = url.set_username("");
+        _ = url.set_password(None);
+    }
+}
+
 impl Hop {
     /// The first hop.
     pub(crate) fn first(request: Request, user_agent: &HeaderValue) -> Result<Self, FetchError> {
-        let mut headers = headers(&request.headers)?;
-        for (name, mut value) in secret_lines(&request.needs.secret_headers.0)? {
-            value.set_sensitive(true);
-            headers.insert(name, value);
-        }
+        let (url, mut headers) = own(&request)?;
         headers.entry(USER_AGENT).or_insert_with(|| user_agent.clone());
         headers.entry(ACCEPT).or_insert(ACCEPTED);
         headers.entry(ACCEPT_ENCODING).or_insert(ENCODINGS);
-        let mut hop = Self {
-            url: request.url,
-            method: request.method,
-            headers,
-            body: request.body.unwrap_or_default(),
-        };
-        hop.tidy_url();
-        Ok(hop)
-    }
-
-    /// Credentials of the URL become a header; the URL goes into records and logs without them.
-    fn tidy_url(&mut self) {
-        self.url.set_fragment(None);
-        if let Some(credentials) = basic(&self.url) {
-            self.headers.insert(AUTHORIZATION, credentials);
-            // Only URLs without a host refuse, and those are refused by themselves.
-            _ = self.url.set_username("");
-            _ = self.url.set_password(None);
-        }
+        Ok(Self { url, method: request.method, headers, body: request.body.unwrap_or_default() })
     }
 
     /// The message for the wire.
@@ -132,31 +134,42 @@ impl Hop {
         Ok(message)
     }
 
-    /// What was asked and answered, as an archive keeps it. `wire`: the body as it came, if it came whole.
+    /// What was asked and answered, as an archive keeps it. `wire`: the body as it came; `cut`: why that is not all.
     pub(crate) fn exchange(
         &self,
         answer: &response::Parts,
-        wire: Option<Bytes>,
+        (wire, cut): (Bytes, Option<Cut>),
         directly: bool,
         at: Timestamp,
     ) -> Exchange {
-        let method = match self.method {
-            Method::Get => http::Method::GET,
-            Method::Post => http::Method::POST,
-        };
         let address = answer.extensions.get::<Peer>().filter(|_| directly);
         Exchange {
-            url: self.url.clone(),
-            at,
             address: address.map(|peer| peer.0),
-            request_head: warc::request_head(&method, &self.url, &self.headers, self.body.len()),
-            request_body: self.body.clone(),
             answer_head: match answer.extensions.get::<RawHead>() {
                 Some(raw) => raw.0.clone(),
                 None => warc::answer_head(answer.status, &answer.headers),
             },
-            is_cut: wire.is_none(),
-            answer_body: wire.unwrap_or_default(),
+            answer_body: wire,
+            cut,
+            ..self.unanswered(at)
+        }
+    }
+
+    /// What was asked in vain, as an archive keeps it.
+    pub(crate) fn unanswered(&self, at: Timestamp) -> Exchange {
+        let method = match self.method {
+            Method::Get => http::Method::GET,
+            Method::Post => http::Method::POST,
+        };
+        Exchange {
+            url: self.url.clone(),
+            at,
+            address: None,
+            request_head: warc::request_head(&method, &self.url, &self.headers, self.body.len()),
+            request_body: self.body.clone(),
+            answer_head: Bytes::new(),
+            answer_body: Bytes::new(),
+            cut: None,
         }
     }
 
@@ -200,6 +213,6 @@ impl Hop {
             self.headers.remove(header::CONTENT_LANGUAGE);
         }
         self.url = target;
-        self.tidy_url();
+        tidy(&mut self.url, &mut self.headers);
     }
 }

@@ -24,6 +24,7 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpStream;
 use url::Url;
 
 /// Bytes of an answer that are read, so that the receiver is not cut off while it writes.
@@ -68,6 +69,7 @@ impl Answer {
 /// Sends to strangers. Cheap to clone.
 #[derive(Clone)]
 pub struct Outbound {
+    connector: Connector,
     client: Client<BoxBody<Bytes, io::Error>>,
     user_agent: HeaderValue,
 }
@@ -93,7 +95,7 @@ impl Outbound {
             timeout: Duration::from_millis(settings.connect_timeout_ms),
         });
         let pool = Pool { idle: IDLE, idle_per_host: 1, head_bytes_max: HEAD_BYTES_MAX };
-        Ok(Self { client: client(connector, &pool), user_agent })
+        Ok(Self { client: client(connector.clone(), &pool), connector, user_agent })
     }
 
     /// Posts a body; `timeout` bounds connecting, sending and the answer together. Never retried here.
@@ -139,6 +141,11 @@ impl Outbound {
         }
     }
 
+    /// A connection for another protocol, to an address that the guard let pass.
+    pub async fn dial(&self, host: &str, port: u16) -> Result<TcpStream, FetchError> {
+        self.connector.dial(host, port).await
+    }
+
     async fn exchange(
         &self,
         request: http::Request<BoxBody<Bytes, io::Error>>,
@@ -158,6 +165,11 @@ impl Outbound {
         drain(body).await;
         Ok(said)
     }
+}
+
+/// The `Authorization` that the user and password of a URL mean; `None` if it has neither.
+pub fn basic_authorization(url: &Url) -> Option<String> {
+    basic(url)?.to_str().ok().map(str::to_owned)
 }
 
 /// The error of the stream that was to be sent, which is not the receiver's.

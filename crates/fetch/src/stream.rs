@@ -8,9 +8,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+
+/// A read that fills hyper's buffer makes hyper double it, and the buffer stays that large while the connection waits.
+/// Buffers up to this size are not filled by the first read after a wait: those of a slow connection stay as they are,
+/// and those of a fast one have grown when its second read is done.
+const STAYS_SMALL: usize = 16 << 10;
 
 /// How many answers a connection has given: tells a stale pooled connection from a fresh one that failed.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +42,8 @@ pub(crate) struct Stream {
     proxied: bool,
     answers: Answers,
     tap: Tap,
+    /// The last read brought bytes: more may be there already.
+    flows: bool,
 }
 
 enum Io {
@@ -47,11 +54,15 @@ enum Io {
 
 impl Stream {
     pub(crate) fn plain(tcp: TcpStream, proxied: bool) -> Self {
-        Self { io: Io::Plain(tcp), proxied, answers: Answers::default(), tap: Tap::default() }
+        Self::over(Io::Plain(tcp), proxied)
     }
 
     pub(crate) fn tls(tls: TlsStream<TcpStream>) -> Self {
-        Self { io: Io::Tls(Box::new(tls)), proxied: false, answers: Answers::default(), tap: Tap::default() }
+        Self::over(Io::Tls(Box::new(tls)), false)
+    }
+
+    fn over(io: Io, proxied: bool) -> Self {
+        Self { io, proxied, answers: Answers::default(), tap: Tap::default(), flows: false }
     }
 }
 
@@ -77,9 +88,11 @@ impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
+        let room = buf.remaining();
+        let most = if this.flows || room > STAYS_SMALL { room } else { room.saturating_sub(1).max(1) };
         let polled = match &mut this.io {
-            Io::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Io::Tls(tls) => match Pin::new(tls).poll_read(cx, buf) {
+            Io::Plain(tcp) => Pin::new(&mut tcp.take(most as u64)).poll_read(cx, buf),
+            Io::Tls(tls) => match Pin::new(&mut tls.take(most as u64)).poll_read(cx, buf) {
                 // Closed without TLS's goodbye, as many servers do. Where a length was announced the body is still
                 // found short; where none was, browsers take what came, and so do we.
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -88,6 +101,7 @@ impl AsyncRead for Stream {
                 polled => polled,
             },
         };
+        this.flows = polled.is_ready();
         this.tap.came(&buf.filled()[before..]);
         polled
     }

@@ -1,7 +1,7 @@
 //! Speed of each shape on one core: `cargo run --release -p format --example speed`. Prints MB/s of stored lines.
 #![expect(clippy::disallowed_methods, reason = "measuring needs a clock; the crate itself has none")]
 
-use format::{Shape, Writer};
+use format::{Column, Kind, Shape, Writer};
 use serde_json::json;
 use std::time::Instant;
 
@@ -24,6 +24,17 @@ fn row(id: u64) -> String {
         + "\n"
 }
 
+fn typed(name: &str) -> Column {
+    let kind = match name {
+        "price" | "rating" => Kind::Number,
+        "available" => Kind::Boolean,
+        "breadcrumbs" | "images" => Kind::List(Box::new(Kind::Text)),
+        "input" => Kind::Json,
+        _ => Kind::Text,
+    };
+    Column { name: name.to_owned(), kind }
+}
+
 fn main() {
     let rows: String = (0..ROWS).map(row).collect();
     let columns: Vec<String> = match serde_json::from_str(&row(0)) {
@@ -33,14 +44,19 @@ fn main() {
     let shapes = [
         ("ndjson", Shape::Ndjson),
         ("json", Shape::Json),
-        ("csv", Shape::Csv { columns, formula_guard: false }),
+        ("csv", Shape::Csv { columns: columns.clone(), formula_guard: false }),
+        ("parquet", Shape::Parquet { columns: columns.iter().map(|name| typed(name)).collect() }),
+        ("xlsx", Shape::Xlsx { columns }),
     ];
     for (name, shape) in shapes {
         for gzip in [false, true] {
+            if gzip && shape.is_packed() {
+                continue;
+            }
             let (mut best, mut size) = (f64::MAX, 0);
             for _ in 0..ROUNDS {
                 let start = Instant::now();
-                let mut writer = Writer::new(shape.clone(), gzip);
+                let mut writer = Writer::new(shape.clone(), gzip).expect("the columns make a table");
                 let mut out = Vec::new();
                 size = 0;
                 for skip in (0..ROWS).step_by(PUSH_ROWS as usize) {
@@ -49,10 +65,15 @@ fn main() {
                     out.clear();
                 }
                 writer.finish(&mut out).expect("rows are objects");
+                size += out.len();
                 best = best.min(start.elapsed().as_secs_f64());
             }
             let speed = rows.len() as f64 / 1e6 / best;
-            println!("{name:<7} gzip={gzip:<5} {speed:>8.0} MB/s  {size} bytes of {}", rows.len());
+            let rate = ROWS as f64 / best;
+            println!(
+                "{name:<7} gzip={gzip:<5} {speed:>8.0} MB/s {rate:>9.0} rows/s  {size} bytes of {}",
+                rows.len()
+            );
         }
     }
 }

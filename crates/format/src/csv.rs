@@ -5,38 +5,26 @@
 //! A row is read completely before any of it is written.
 
 use crate::FormatError;
+use crate::keys::Keys;
 use memchr::{memchr, memchr_iter};
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
-use std::collections::HashMap;
-use std::fmt;
 
 /// First characters by which a spreadsheet takes a text for a formula, tab and carriage return included, since some
 /// skip them before they look (OWASP, "CSV Injection").
 const FORMULA_STARTS: &[u8] = b"=+-@\t\r";
 
 pub(crate) struct Csv {
-    columns: Vec<String>,
-    index: HashMap<String, usize>,
+    columns: Keys,
     formula_guard: bool,
 }
 
 impl Csv {
     /// A name that is given twice is one column, where it stands first.
     pub(crate) fn new(names: Vec<String>, formula_guard: bool) -> Self {
-        let mut columns = Vec::with_capacity(names.len());
-        let mut index = HashMap::with_capacity(names.len());
-        for name in names {
-            if !index.contains_key(&name) {
-                index.insert(name.clone(), columns.len());
-                columns.push(name);
-            }
-        }
-        Self { columns, index, formula_guard }
+        Self { columns: Keys::new(names), formula_guard }
     }
 
     pub(crate) fn header(&self, out: &mut Vec<u8>) {
-        for (i, name) in self.columns.iter().enumerate() {
+        for (i, name) in self.columns.names().iter().enumerate() {
             if i > 0 {
                 out.push(b',');
             }
@@ -49,15 +37,11 @@ impl Csv {
     pub(crate) fn row(&self, line: &str, row: u64, out: &mut Vec<u8>) -> Result<(), FormatError> {
         let not_an_object =
             |error: serde_json::Error| FormatError::NotAnObject { row, reason: error.to_string() };
-        let mut cells = vec!["null"; self.columns.len()];
-        let mut unknown = None;
-        let mut parser = serde_json::Deserializer::from_str(line);
-        let seed =
-            Row { columns: &self.columns, index: &self.index, cells: &mut cells, unknown: &mut unknown };
-        seed.deserialize(&mut parser).and_then(|()| parser.end()).map_err(not_an_object)?;
-        if let Some(column) = unknown {
+        let cells = self.columns.read(line).map_err(not_an_object)?;
+        if let Some((column, _)) = cells.unknown.into_iter().next() {
             return Err(FormatError::UnknownColumn { row, column });
         }
+        let cells = cells.known;
 
         let start = out.len();
         for (i, raw) in cells.iter().enumerate() {
@@ -144,77 +128,4 @@ fn doubled(text: &str, out: &mut Vec<u8>) {
         from = at;
     }
     out.extend_from_slice(&bytes[from..]);
-}
-
-/// Reads one object into the JSON text of each column; nothing is copied.
-struct Row<'a, 'de> {
-    columns: &'a [String],
-    index: &'a HashMap<String, usize>,
-    cells: &'a mut [&'de str],
-    unknown: &'a mut Option<String>,
-}
-
-impl<'de> DeserializeSeed<'de> for Row<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Row<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut next = 0;
-        loop {
-            let key = Key { columns: self.columns, index: self.index, next };
-            let Some(column) = map.next_key_seed(key)? else { return Ok(()) };
-            let raw: &'de RawValue = map.next_value()?;
-            match column {
-                Ok(at) => {
-                    self.cells[at] = raw.get();
-                    next = at + 1;
-                }
-                Err(name) => {
-                    self.unknown.get_or_insert(name);
-                }
-            }
-        }
-    }
-}
-
-/// Turns a key into the index of its column without copying it, or gives the key back.
-struct Key<'a> {
-    columns: &'a [String],
-    index: &'a HashMap<String, usize>,
-    /// The column after the last one seen: rows mostly follow the order of the columns.
-    next: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = Result<usize, String>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Key<'_> {
-    type Value = Result<usize, String>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        if self.columns.get(self.next).is_some_and(|name| name == key) {
-            return Ok(Ok(self.next));
-        }
-        Ok(self.index.get(key).copied().ok_or_else(|| key.to_owned()))
-    }
 }

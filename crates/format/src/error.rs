@@ -29,6 +29,12 @@ pub enum FormatError {
         /// The key.
         column: String,
     },
+    /// The table does not fit into the format.
+    #[error("{0}")]
+    TooBig(&'static str),
+    /// The Parquet encoder failed.
+    #[error("cannot write Parquet")]
+    Parquet(#[from] ::parquet::errors::ParquetError),
     /// The compressor failed.
     #[error("cannot compress")]
     Gzip(#[from] std::io::Error),

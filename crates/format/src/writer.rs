@@ -1,7 +1,9 @@
 //! The stream: shape of the rows, then gzip if asked for.
 
 use crate::csv::Csv;
-use crate::{FormatError, count, lines};
+use crate::parquet::Parquet;
+use crate::xlsx::Xlsx;
+use crate::{Column, FormatError, count, lines};
 use flate2::{Compression, write::GzEncoder};
 use std::io::Write as _;
 
@@ -23,6 +25,23 @@ pub enum Shape {
         /// Puts `'` before a text (not a number) that a spreadsheet would run as a formula.
         formula_guard: bool,
     },
+    /// Typed columns in row groups. What fits none of them goes into the column `_misfit`.
+    Parquet {
+        /// The columns in order; a name given twice counts once.
+        columns: Vec<Column>,
+    },
+    /// One sheet with a header row. Texts are texts, never formulas.
+    Xlsx {
+        /// The columns in order, as for CSV.
+        columns: Vec<String>,
+    },
+}
+
+impl Shape {
+    /// Is it packed by itself, so that gzip gains nothing?
+    pub fn is_packed(&self) -> bool {
+        matches!(self, Self::Parquet { .. } | Self::Xlsx { .. })
+    }
 }
 
 /// Lines in, bytes out. After an error the stream is broken: what was taken is not a whole file.
@@ -44,6 +63,8 @@ enum Rows {
     Json,
     Ndjson,
     Csv(Csv),
+    Parquet(Box<Parquet>),
+    Xlsx(Box<Xlsx>),
 }
 
 struct Gzip {
@@ -54,22 +75,27 @@ struct Gzip {
 
 impl Writer {
     /// A stream that has written nothing yet.
-    pub fn new(shape: Shape, gzip: bool) -> Self {
+    ///
+    /// # Errors
+    /// If there cannot be such a table: columns that Parquet refuses, more columns than a sheet has.
+    pub fn new(shape: Shape, gzip: bool) -> Result<Self, FormatError> {
         let shape = match shape {
             Shape::Json => Rows::Json,
             Shape::Ndjson => Rows::Ndjson,
             Shape::Csv { columns, formula_guard } => Rows::Csv(Csv::new(columns, formula_guard)),
+            Shape::Parquet { columns } => Rows::Parquet(Box::new(Parquet::new(columns)?)),
+            Shape::Xlsx { columns } => Rows::Xlsx(Box::new(Xlsx::new(columns)?)),
         };
         let gzip = gzip.then(|| Gzip {
             encoder: GzEncoder::new(Vec::new(), Compression::new(GZIP_LEVEL)),
             plain: Vec::new(),
         });
-        Self { table: Table { shape, rows: 0, opened: false }, gzip }
+        Ok(Self { table: Table { shape, rows: 0, opened: false }, gzip })
     }
 
     /// Takes zero or more whole lines, each one JSON object ended by `\n`, and appends what is ready to `out`.
     ///
-    /// Memory is a small multiple of `lines`: push pieces of bounded size.
+    /// Memory is a small multiple of `lines`, and a row group for Parquet: push pieces of bounded size.
     ///
     /// # Errors
     /// See [`FormatError`]. NDJSON and JSON do not look into the objects, so they only notice lines that cannot be one.
@@ -84,13 +110,13 @@ impl Writer {
     /// rows, the end of the gzip file.
     ///
     /// # Errors
-    /// Only if compressing fails.
-    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    /// Only if compressing or encoding fails.
+    pub fn finish(self, out: &mut Vec<u8>) -> Result<(), FormatError> {
         match self.gzip {
-            None => self.table.end(out),
+            None => self.table.end(out)?,
             Some(mut gzip) => {
                 gzip.plain.clear();
-                self.table.end(&mut gzip.plain);
+                self.table.end(&mut gzip.plain)?;
                 gzip.write(out)?;
                 out.extend_from_slice(&gzip.encoder.finish()?);
             }
@@ -106,16 +132,20 @@ impl Table {
         }
         match &self.shape {
             Rows::Json => out.push(b'['),
-            Rows::Ndjson => {}
+            Rows::Ndjson | Rows::Parquet(_) | Rows::Xlsx(_) => {}
             Rows::Csv(csv) => csv.header(out),
         }
     }
 
-    fn end(&mut self, out: &mut Vec<u8>) {
+    fn end(mut self, out: &mut Vec<u8>) -> Result<(), FormatError> {
         self.open(out);
-        if matches!(self.shape, Rows::Json) {
-            out.extend_from_slice(b"]\n");
+        match self.shape {
+            Rows::Json => out.extend_from_slice(b"]\n"),
+            Rows::Ndjson | Rows::Csv(_) => {}
+            Rows::Parquet(parquet) => parquet.end(out)?,
+            Rows::Xlsx(xlsx) => xlsx.end(out)?,
         }
+        Ok(())
     }
 
     fn rows(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
@@ -144,14 +174,10 @@ impl Table {
             }
             Rows::Csv(csv) => {
                 out.reserve(bytes.len());
-                for line in lines(bytes) {
-                    let row = self.rows + 1;
-                    let text = std::str::from_utf8(object(line, row)?)
-                        .map_err(|error| FormatError::NotAnObject { row, reason: error.to_string() })?;
-                    csv.row(text, row, out)?;
-                    self.rows += 1;
-                }
+                each(bytes, &mut self.rows, |text, row| csv.row(text, row, out))?;
             }
+            Rows::Parquet(parquet) => each(bytes, &mut self.rows, |text, row| parquet.row(text, row, out))?,
+            Rows::Xlsx(xlsx) => each(bytes, &mut self.rows, |text, row| xlsx.row(text, row, out))?,
         }
         Ok(())
     }
@@ -165,6 +191,22 @@ impl Gzip {
         std::mem::swap(self.encoder.get_mut(), out);
         Ok(written?)
     }
+}
+
+/// Every line as text, with the number of its row.
+fn each(
+    bytes: &[u8],
+    rows: &mut u64,
+    mut take: impl FnMut(&str, u64) -> Result<(), FormatError>,
+) -> Result<(), FormatError> {
+    for line in lines(bytes) {
+        let row = *rows + 1;
+        let text = std::str::from_utf8(object(line, row)?)
+            .map_err(|error| FormatError::NotAnObject { row, reason: error.to_string() })?;
+        take(text, row)?;
+        *rows = row;
+    }
+    Ok(())
 }
 
 /// The line without its end, if it looks like an object: a blank or cut line must not become a hole in an array.

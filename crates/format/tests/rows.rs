@@ -11,7 +11,7 @@ use std::io::Read as _;
 const COLUMNS: &[&str] = &["url", "title", "=sum", "a,b", "quo\"te", "caf\u{e9}", "input"];
 
 fn write(shape: Shape, gzip: bool, pushes: &[&[u8]]) -> Result<Vec<u8>, FormatError> {
-    let mut writer = Writer::new(shape, gzip);
+    let mut writer = Writer::new(shape, gzip)?;
     let mut out = Vec::new();
     for lines in pushes {
         writer.push(lines, &mut out)?;

@@ -2,7 +2,7 @@
 //!
 //! Owns: the form of a part's index. Must not know: WARC, buckets, SQL.
 
-use crate::{Input, Timestamp};
+use crate::{Failure, Input, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -46,6 +46,9 @@ pub struct KeptPage {
     /// What more there is of a page that did not come as it is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<Box<Made>>,
+    /// Why there is no page, if there is none: then `status` is 0, and `head` is of length 0 or has what came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Failure>,
 }
 
 /// A page that is not kept as it came, since it did not come so: a browser made it, or it was had without the site's sending

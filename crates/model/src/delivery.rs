@@ -1,6 +1,6 @@
 //! A promise to hand a snapshot over, and its states.
 
-use crate::{DeliveryId, SnapshotId, Timestamp};
+use crate::{DeliveryId, Destination, Sealed, SnapshotId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Formats of rows.
@@ -16,11 +16,15 @@ pub enum Format {
     Jsonl,
     /// Header line and rows, RFC 4180.
     Csv,
+    /// Columns with types.
+    Parquet,
+    /// A spreadsheet with one sheet.
+    Xlsx,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: &[Self] = &[Self::Json, Self::Ndjson, Self::Jsonl, Self::Csv];
+    pub const ALL: &[Self] = &[Self::Json, Self::Ndjson, Self::Jsonl, Self::Csv, Self::Parquet, Self::Xlsx];
 
     /// The word in `format=` and the file name's extension.
     pub fn as_str(self) -> &'static str {
@@ -29,6 +33,8 @@ impl Format {
             Self::Ndjson => "ndjson",
             Self::Jsonl => "jsonl",
             Self::Csv => "csv",
+            Self::Parquet => "parquet",
+            Self::Xlsx => "xlsx",
         }
     }
 
@@ -37,31 +43,21 @@ impl Format {
         Self::ALL.iter().copied().find(|f| f.as_str() == word)
     }
 
+    /// Is a file of it packed by itself, so that gzip gains nothing?
+    pub fn is_packed(self) -> bool {
+        matches!(self, Self::Parquet | Self::Xlsx)
+    }
+
     /// `Content-Type` (api.md 5.2: lines must not be typed `application/jsonl`).
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Json => "application/json; charset=utf-8",
             Self::Ndjson | Self::Jsonl => "application/x-ndjson; charset=utf-8",
             Self::Csv => "text/csv; charset=utf-8",
+            Self::Parquet => "application/vnd.apache.parquet",
+            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         }
     }
-}
-
-/// Where rows go. Object stores and SFTP join as further variants.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Destination {
-    /// An HTTP POST per part.
-    Webhook {
-        /// Receiver, `http` or `https`.
-        endpoint: String,
-        /// Value of `Authorization`, verbatim.
-        #[serde(default)]
-        auth_header: Option<String>,
-        /// Further header lines.
-        #[serde(default)]
-        headers: Vec<(String, String)>,
-    },
 }
 
 /// What is sent where, and how: one `endpoint`, one `deliver` object.
@@ -96,7 +92,7 @@ pub struct Notice {
     pub endpoint: String,
     /// Value of `Authorization`, verbatim.
     #[serde(default)]
-    pub auth_header: Option<String>,
+    pub auth_header: Option<Sealed>,
 }
 
 /// What one delivery carries.

@@ -85,6 +85,9 @@ pub struct Failure {
     pub code: FailureCode,
     /// A sentence for people, without secrets, bounded by [`limit::MESSAGE_CHARS`].
     pub message: String,
+    /// When it was seen; its error row tells this time. `None`: when its input is settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<crate::Timestamp>,
 }
 
 impl Failure {
@@ -94,7 +97,13 @@ impl Failure {
         if let Some((cut, _)) = message.char_indices().nth(limit::MESSAGE_CHARS) {
             message.truncate(cut);
         }
-        Self { code, message }
+        Self { code, message, at: None }
+    }
+
+    /// Seen at that time.
+    #[must_use]
+    pub fn at(self, at: crate::Timestamp) -> Self {
+        Self { at: Some(at), ..self }
     }
 }
 

@@ -15,6 +15,16 @@ impl HiddenLines {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// May any of them be a secret?
+    pub fn has_secrets(&self) -> bool {
+        self.0.iter().any(|(name, _)| is_secret_header(name))
+    }
+
+    /// Keeps those that cannot be.
+    pub fn drop_secrets(&mut self) {
+        self.0.retain(|(name, _)| !is_secret_header(name));
+    }
 }
 
 impl fmt::Debug for HiddenLines {

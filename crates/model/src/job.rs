@@ -133,7 +133,7 @@ pub fn settle(
             }
         };
         if let Some(failure) = failed {
-            outcome.errors.push((failure.code, error_json(&input.row, &failure, now)));
+            outcome.errors.push((failure.code, error_json(&input.row, &failure, failure.at.unwrap_or(now))));
         }
         outcome.settled += 1;
     }

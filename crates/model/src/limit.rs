@@ -35,3 +35,9 @@ pub const LISTING_PAGES_MAX: u32 = 10_000;
 /// Listing pages in a row that bring nothing new to a run before their trail ends: a calendar may have a few empty
 /// months, an endless one has nothing else.
 pub const BARREN_PAGES: u32 = 20;
+/// Deliveries that a list over all runs looks at, the newest: what is older is asked for by its snapshot.
+pub const DELIVERIES_SEEN: u64 = 50_000;
+/// Rows of a list of deliveries: default and most.
+pub const DELIVERIES_DEFAULT: u64 = 100;
+/// See [`DELIVERIES_DEFAULT`].
+pub const DELIVERIES_MAX: u64 = 1_000;

@@ -195,12 +195,44 @@ pub struct Exchange {
     pub request_head: Bytes,
     /// Body of the request.
     pub request_body: Bytes,
-    /// Status line and header lines, values of cookies left out.
+    /// Status line and header lines, values of cookies left out. Empty: no answer came.
     pub answer_head: Bytes,
     /// The body as it came, in its content encodings.
     pub answer_body: Bytes,
-    /// The body did not come whole (redirects are not waited for).
-    pub is_cut: bool,
+    /// Why the body is not whole, if it is not.
+    pub cut: Option<Cut>,
+}
+
+impl Exchange {
+    /// Whether any answer came: its head was whole.
+    pub fn was_answered(&self) -> bool {
+        !self.answer_head.is_empty()
+    }
+}
+
+/// Why only a part of an answer is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// It is larger than a page may be.
+    Length,
+    /// It took too long.
+    Time,
+    /// The connection ended before it.
+    Disconnect,
+    /// The rest was not wanted, or makes no sense.
+    Unspecified,
+}
+
+impl Cut {
+    /// WARC's word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Length => "length",
+            Self::Time => "time",
+            Self::Disconnect => "disconnect",
+            Self::Unspecified => "unspecified",
+        }
+    }
 }
 
 impl Page {
@@ -208,6 +240,11 @@ impl Page {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
+}
+
+/// The host of a lane: a host that is spread over several lanes has them as `host#0`, `host#1`, ….
+pub fn host_of_lane(lane: &str) -> &str {
+    lane.split_once('#').map_or(lane, |(host, _)| host)
 }
 
 /// The host of a URL as a lane's name: lower case, with the port where it is not the scheme's own.

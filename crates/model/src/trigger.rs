@@ -1,6 +1,6 @@
 //! A request that has been believed: every field checked, every default filled.
 
-use crate::{DatasetId, HiddenLines, Notice, Promise, Reuse, SnapshotId, Timestamp};
+use crate::{DatasetId, HiddenLines, Notice, Promise, Reuse, Sealed, SnapshotId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The way in to a scraper.
@@ -142,6 +142,12 @@ impl Artifact {
 }
 
 impl Trigger {
+    /// The credentials of its deliveries and its notice, to be sealed.
+    pub fn credentials_mut(&mut self) -> Vec<&mut Sealed> {
+        let of_promises = self.promises.iter_mut().flat_map(|promise| promise.destination.credentials_mut());
+        of_promises.chain(self.notice.iter_mut().flat_map(|notice| &mut notice.auth_header)).collect()
+    }
+
     /// Runs with the same words here give the same kind of rows: the quality gate compares them with each other.
     pub fn alike(&self) -> String {
         let what = if self.discover_only { "/inputs" } else { "" };
@@ -152,10 +158,13 @@ impl Trigger {
 /// Who triggered, for `GET /datasets/v3/log/{id}` and the list's `trigger`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// `API`, or `CP` (control panel: the web page).
+    /// `API`, `CP` (control panel: the web page), or `SCHEDULE`, whose user is the schedule's id.
     pub kind: String,
     /// Name of the token.
     pub user: String,
+    /// Its id: names need not be told apart.
+    #[serde(default)]
+    pub token: String,
     /// Address of the caller.
     pub ip: String,
     /// Path and query of the request.

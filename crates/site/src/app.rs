@@ -9,6 +9,8 @@
 //! /app/hog               a script that takes all memory there is
 //! /app/inside?port=P     asks loopback:P and the cloud's metadata address in every way that a page can
 //! /app/go?to=URL         a script that goes elsewhere
+//! /app/login             the members' form, fetched and put in by a script
+//! /app/visits            counts visits in a cookie that its script sets, and says what the site was sent
 //! /app/api/…             the JSON beneath
 //! ```
 
@@ -30,11 +32,12 @@ pub(crate) fn answer(rest: &str, request: &Head, total: u64) -> Option<Bytes> {
             Some(ok(HTML, shell("Product", "product")))
         }
         ("list" | "more" | "search" | "loop" | "hog", "") => Some(ok(HTML, shell("Shop", first))),
-        ("inside" | "go", "") => Some(ok(HTML, shell("Inside", first))),
+        ("inside" | "go" | "login" | "visits", "") => Some(ok(HTML, shell("Inside", first))),
         ("js", name) => {
             let script = SCRIPTS.iter().find(|(known, _)| name.strip_suffix(".js") == Some(*known))?.1;
             Some(ok(SCRIPT, [COMMON, script].concat()))
         }
+        ("api", "told") => Some(ok(JSON, told(request).to_string())),
         ("api", "list") => Some(ok(JSON, list(request, total)?.to_string())),
         ("api", path) => {
             let id = path.strip_prefix("p/")?.parse().ok().filter(|id| *id < total)?;
@@ -49,6 +52,12 @@ fn product(id: u64) -> Value {
     truth["id"] = id.into();
     truth["url"] = format!("/app/p/{id}").into();
     truth
+}
+
+/// What the request said of who asks.
+fn told(request: &Head) -> Value {
+    let said = |name: &str| request.header(name).unwrap_or_default().to_owned();
+    json!({ "cookie": said("cookie"), "key": said("x-api-key"), "agent": said("user-agent") })
 }
 
 /// A page of the list: `n` products (or all), or those whose title has `q`.
@@ -89,7 +98,7 @@ const card = p => {
 };
 "#;
 
-const SCRIPTS: [(&str, &str); 8] = [
+const SCRIPTS: [(&str, &str); 10] = [
     (
         "product",
         r#"
@@ -202,6 +211,25 @@ for (const host of inner) {
 }
 fetch('/app/api/p/1').then(r => r.json()).then(p => app.append(make('h1', 'product-title', p.title)));
 setTimeout(() => app.append(make('div', 'done', 'asked')), 1500);
+"#,
+    ),
+    (
+        "login",
+        r#"
+setTimeout(async () => {
+  app.innerHTML = await (await fetch('/login')).text();
+  app.append(make('div', 'done'));
+}, 200);
+"#,
+    ),
+    (
+        "visits",
+        r#"
+const visits = Number((document.cookie.match(/(?:^|; )visits=(\d+)/) || [])[1] || 0) + 1;
+document.cookie = `visits=${visits}; path=/; max-age=3600`;
+json('/app/api/told').then(told => app.append(make('h1', 'product-title', told.agent),
+  make('span', 'visits', visits), make('span', 'cookie', told.cookie), make('span', 'key', told.key),
+  make('span', 'seen', document.cookie), make('div', 'done')));
 "#,
     ),
     ("go", "setTimeout(() => { location.href = query.get('to'); }, 50);\n"),

@@ -23,7 +23,7 @@ mod postgres;
 mod sqlite;
 mod told;
 
-pub use bucket::{Bucket, BucketError, FolderBucket};
+pub use bucket::{Bucket, BucketError, BucketUrl, Cloud, FolderBucket, ObjectBucket, probe};
 pub use error::StoreError;
 pub use postgres::{PostgresSettings, PostgresStore, SchemaVersions};
 pub use sqlite::SqliteStore;
@@ -107,7 +107,12 @@ pub struct Claim {
     pub now: Timestamp,
     /// Leases end then unless renewed.
     pub lease_until: Timestamp,
+    /// Hosts that have enough of this worker: a lane of theirs that would be next rests for [`LANE_REST_MS`] instead.
+    pub pass_over: Vec<String>,
 }
+
+/// Milliseconds for which a lane rests that is passed over. Its run goes on with its other lanes, and loses no turn.
+pub const LANE_REST_MS: i64 = 2_000;
 
 /// What a worker got.
 #[derive(Clone, Debug, Default)]
@@ -279,6 +284,30 @@ pub enum Put {
     Over(u64),
 }
 
+/// Which deliveries [`Store::list_deliveries`] asks for. The newest first.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    /// Only of this run.
+    pub snapshot: Option<SnapshotId>,
+    /// Only of runs of these dataset ids.
+    pub datasets: Option<Vec<String>>,
+    /// Only in one of these states.
+    pub states: Option<Vec<DeliveryState>>,
+    /// Rows at most.
+    pub limit: usize,
+}
+
+/// A delivery in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedDelivery {
+    /// The delivery, without its files.
+    pub delivery: Delivery,
+    /// The dataset id of its run.
+    pub dataset: String,
+    /// When it is tried next, while it waits.
+    pub due: Option<Timestamp>,
+}
+
 /// What changed; subscribers re-read what they care for. A lagging subscriber re-reads everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -319,6 +348,7 @@ pub trait Store: Send + Sync + 'static {
     /// others), oldest due first within a run, at most [`model::limit::LANE_LEASES`] leased jobs per run and host.
     /// Of a host of which another node has leased jobs nothing is leased: such lanes are passed over (at most
     /// [`model::limit::PASSED_RUNS`] runs of which nothing else is ready), and `next_due` counts what becomes due, not them.
+    /// Lanes of the hosts in [`Claim::pass_over`] rest.
     /// A run with `limit_multiple_results` is passed over while its records plus its leased inputs reach the limit;
     /// a root with `limit_per_input` has one leased job at a time.
     async fn claim(&self, claim: Claim) -> Result<Claimed>;
@@ -363,6 +393,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Promises one more delivery of a run that has ended, due now.
     async fn promise(&self, delivery: Delivery) -> Result<()>;
+
+    /// Takes a delivery up again that has failed: what was not accepted yet is due now, and has its whole retry window
+    /// again. [`StoreError::Conflict`] in any other state, or if its run has expired.
+    async fn redeliver(&self, id: &DeliveryId, now: Timestamp) -> Result<()>;
 
     /// Leases deliveries that are due. The flag tells whether the run is terminal.
     async fn claim_deliveries(&self, claim: Claim) -> Result<(Vec<DeliveryLease>, Option<Timestamp>)>;
@@ -410,6 +444,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// The deliveries of a run.
     async fn deliveries(&self, id: &SnapshotId) -> Result<Vec<Delivery>>;
+
+    /// Deliveries by filter, the newest first. Without a run only the newest [`model::limit::DELIVERIES_SEEN`] of all are
+    /// looked at.
+    async fn list_deliveries(&self, filter: DeliveryFilter) -> Result<Vec<ListedDelivery>>;
 
     /// What a run is like so far, and the earlier runs that it is compared with.
     async fn quality(&self, id: &SnapshotId) -> Result<Judged>;
@@ -476,6 +514,11 @@ pub trait Store: Send + Sync + 'static {
     async fn documents(&self, kind: &str, after: &str, limit: usize) -> Result<Vec<Document>>;
 
     // --- News ------------------------------------------------------------------------------------------------
+
+    /// The time by the store's own clock, if several nodes share it and are to follow that; their own may be wrong.
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
 
     /// Changes from now on, told after their transaction is durable.
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Change>;

@@ -127,7 +127,14 @@ impl Floor {
             let now = self.clock.fetch_add(1, Ordering::Relaxed) + 10;
             let (now, lease_until) =
                 (Timestamp::from_ms(now), Timestamp::from_ms(if ends { now + 400 } else { i64::MAX / 2 }));
-            let claim = Claim { jobs, express_only: false, node: node.into(), now, lease_until };
+            let claim = Claim {
+                jobs,
+                express_only: false,
+                node: node.into(),
+                now,
+                lease_until,
+                pass_over: Vec::new(),
+            };
             let leases = match store.claim(claim).await {
                 Ok(claimed) => claimed.leases,
                 Err(StoreError::Unavailable(_)) => continue,
@@ -253,7 +260,8 @@ async fn a_finish_whose_answer_was_lost_may_be_asked_again() {
     let store = open(&url).await;
     let id = start(&store, 1, &trigger(&[]), 8, 8, 1).await;
     let (now, lease_until) = (Timestamp::from_ms(5), Timestamp::from_ms(900));
-    let claim = Claim { jobs: 1, express_only: false, node: "n".into(), now, lease_until };
+    let claim =
+        Claim { jobs: 1, express_only: false, node: "n".into(), now, lease_until, pass_over: Vec::new() };
     let lease = store.claim(claim).await.unwrap().leases.remove(0);
     let floor = Floor::default();
     let (outcome, segment) = floor.outcome(&lease, None, &BTreeMap::new());

@@ -90,14 +90,17 @@ fn round(runtime: &tokio::runtime::Runtime, origin: &str, kept: bool) -> (f64, f
             ..fetch::Settings::default()
         });
         let pool = Pool::new(1).expect("threads");
+        let outbound = Arc::new(fetch::Outbound::new(&fetch::OutboundSettings::default()).expect("a client"));
         let parts = Parts {
             store: store.clone(),
             bucket: bucket.clone(),
             fetcher: Arc::new(fetcher.expect("a fetcher")),
-            outbound: Arc::new(fetch::Outbound::new(&fetch::OutboundSettings::default()).expect("a client")),
+            courier: courier(store.clone(), outbound.clone()),
+            outbound,
             catalogue: Arc::new(Catalogue::load(None, bucket).expect("scrapers")),
             clock: Arc::new(SystemClock),
             pool: pool.clone(),
+            pace: None,
         };
         let catalogue = parts.catalogue.clone();
         let worker = Worker::new(parts, settings());
@@ -166,6 +169,8 @@ async fn trigger(store: &dyn Store, catalogue: &Catalogue, origin: &str) -> Snap
 fn settings() -> Settings {
     Settings {
         node: "bench".into(),
+        shared: false,
+        shards: Arc::default(),
         jobs: 8,
         express_jobs: 1,
         deliveries: 1,
@@ -193,4 +198,15 @@ fn ticks() -> u32 {
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let field = |n: usize| after_name.split_whitespace().nth(n - 3).and_then(|t| t.parse::<u32>().ok());
     field(14).zip(field(15)).map(|(user, system)| user + system).expect("a number of ticks")
+}
+
+/// Hands files over; nothing is delivered here.
+fn courier(store: Arc<dyn Store>, outbound: Arc<fetch::Outbound>) -> Arc<trawl::deliver::Courier> {
+    use trawl::deliver::{Courier, CourierParts, CourierSettings};
+    let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let vault = trawl::vault::Vault::open(key, &[], true, std::path::Path::new("")).expect("a vault");
+    let connector = fetch::BucketConnector::guarded(&fetch::OutboundSettings::default()).expect("a client");
+    let parts = CourierParts { vault: Arc::new(vault), outbound, connector, store, mailer: None };
+    let bound = std::time::Duration::from_secs(5);
+    Arc::new(Courier::new(parts, CourierSettings { timeout: bound, still: bound }))
 }

@@ -1,5 +1,5 @@
 //! The web page of the operator: datasets with their versions and faults, their snapshots, and what the quality gate makes
-//! of one, with the button that releases it.
+//! of one, with the button that releases it; schedules and hosts.
 //!
 //! Owns: three embedded files. Must not know: the store; the page asks the same API as everybody, with the token that the
 //! operator types in and that stays in the tab.

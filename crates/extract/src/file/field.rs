@@ -31,6 +31,7 @@ pub(super) fn schema(file: &Table<'_>) -> Schema {
             schema.specs.push(FieldSpec {
                 name: field.name.clone(),
                 type_word: field.kind.word(),
+                shape: field.kind.shape(),
                 description,
                 required: field.required,
             });

@@ -4,7 +4,7 @@
 //! keys with those that the reader asks for. Draft 7, which every editor's TOML plugin understands.
 
 use super::render_grammar;
-use crate::login::STEPS_MAX;
+use crate::login::{LOGIN_MODES, STEPS_MAX};
 use crate::refused::Hint;
 use crate::spec::{
     ArticleProperty, Content, InputType, ListingProperty, PageProperty, ProductProperty, RecipeProperty,
@@ -128,6 +128,13 @@ fn login() -> Value {
                 json!({ "type": "array", "items": reference("step"), "minItems": 1, "maxItems": STEPS_MAX, "description": "What is done, in order." }),
             ),
             ("logged_out", reference("signs")),
+            (
+                "mode",
+                word(
+                    "How the pages of its `get` steps are fetched; `plain` unless said. Forms are sent plainly.",
+                    LOGIN_MODES.iter().map(|(word, _)| *word),
+                ),
+            ),
         ],
         &["steps"],
     )

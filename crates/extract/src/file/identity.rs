@@ -3,7 +3,7 @@
 use super::reader::{Item, Table};
 use super::source::{pattern, selector};
 use crate::login::secret::{SecretText, texts};
-use crate::login::{Act, Login, STEPS_MAX, Session, Signs, Step};
+use crate::login::{Act, LOGIN_MODES, Login, STEPS_MAX, Session, Signs, Step};
 use crate::scraper::is_site;
 use crate::value::url as address;
 use model::Exit;
@@ -60,6 +60,7 @@ pub(super) fn login(file: &Table<'_>, sites: &[String], headers: &[(String, Stri
         file.missing("sites", "a login is sent to the scraper's own sites only");
     }
     let logged_out = table.get("logged_out").and_then(|item| signs(item, "`logged_out`", &table));
+    let mode = table.word("mode", LOGIN_MODES).unwrap_or_default();
     let steps = match table.get("steps") {
         Some(list) => {
             let list = list.elements();
@@ -77,7 +78,7 @@ pub(super) fn login(file: &Table<'_>, sites: &[String], headers: &[(String, Stri
         }
     };
     table.finish();
-    Some(Login { steps, logged_out, sites: sites.to_vec(), headers: headers.to_vec() })
+    Some(Login { steps, mode, logged_out, sites: sites.to_vec(), headers: headers.to_vec() })
 }
 
 fn step(at: usize, item: Item<'_>, owner: &Table<'_>, sites: &[String]) -> Option<Step> {

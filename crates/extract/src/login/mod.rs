@@ -11,7 +11,7 @@ pub use secret::{Secrets, is_name};
 
 use crate::scraper::is_site;
 use html::{Document, Selector};
-use model::{HiddenLines, Method, Page, Request};
+use model::{FetchMode, HiddenLines, Method, Page, Request};
 use regex::Regex;
 use secret::SecretText;
 use serde_json::Value;
@@ -20,6 +20,9 @@ use url::Url;
 
 /// Steps of one login.
 pub(crate) const STEPS_MAX: usize = 10;
+/// How the pages of a login may be fetched.
+pub(crate) const LOGIN_MODES: &[(&str, FetchMode)] =
+    &[("plain", FetchMode::Plain), ("browser", FetchMode::Browser)];
 
 /// Whose cookies and proxy a scraper's pages share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +40,9 @@ pub enum Session {
 #[derive(Clone, Debug)]
 pub struct Login {
     pub(crate) steps: Vec<Step>,
+    /// How the pages of its `get` steps are fetched: a form that a script makes needs a browser. What is sent is sent
+    /// plainly, with the cookies that the browser got.
+    pub(crate) mode: FetchMode,
     /// One of these means that the session is over. None: see [`Login::is_logged_out`].
     pub(crate) logged_out: Option<Signs>,
     pub(crate) sites: Vec<String>,
@@ -156,6 +162,10 @@ impl Login {
             request.headers.push(("referer".into(), referer.to_string()));
         }
         request.needs.private = true;
+        request.needs.mode = Some(match &step.act {
+            Act::Get(_) => self.mode,
+            Act::Submit { .. } | Act::PostFields(..) | Act::PostJson(..) => FetchMode::Plain,
+        });
         Ok(request)
     }
 

@@ -5,6 +5,7 @@
 
 mod convert;
 mod look;
+mod owner;
 mod parts;
 mod record;
 mod special;

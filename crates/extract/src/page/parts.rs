@@ -277,13 +277,14 @@ impl<'p> Reader<'p> {
                 .get_or_init(|| structured::parse_json(&selector.first(self.root())?.text()))
                 .as_ref(),
             Within::Variable { name, script } => {
-                self.parts.scripts.get(*script)?.get_or_init(|| self.variable(name)).as_ref()
+                self.parts.scripts.get(*script)?.get_or_init(|| Some(self.variable(name)?.1)).as_ref()
             }
         }
     }
 
-    /// What a script assigns to `name`: the JSON behind `name =` (or `name:`), also within `JSON.parse("…")`.
-    fn variable(&self, name: &str) -> Option<Value> {
+    /// The script that assigns something to `name`, and what: the JSON behind `name =` (or `name:`), also within
+    /// `JSON.parse("…")`.
+    fn variable(&self, name: &str) -> Option<(Node<'p>, Value)> {
         for script in self.root().descendants().filter(|n| n.name() == "script") {
             let text = script.text();
             for (at, _) in text.match_indices(name).take(20) {
@@ -295,15 +296,24 @@ impl<'p> Reader<'p> {
                 match read {
                     Some(Ok(Value::String(text))) => {
                         if let Ok(value) = serde_json::from_str(&text) {
-                            return Some(value);
+                            return Some((script, value));
                         }
                     }
-                    Some(Ok(value)) => return Some(value),
+                    Some(Ok(value)) => return Some((script, value)),
                     _ => {}
                 }
             }
         }
         None
+    }
+
+    /// The script that a source takes its JSON from.
+    pub(crate) fn script_of(&self, within: &Within) -> Option<Node<'p>> {
+        match within {
+            Within::Scope => None,
+            Within::Element { selector, .. } => selector.first(self.root()),
+            Within::Variable { name, .. } => Some(self.variable(name)?.0),
+        }
     }
 
     /// The main content, found once.

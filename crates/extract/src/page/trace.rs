@@ -8,7 +8,7 @@ use super::parts::{Reader, Scope};
 use super::record::scope_of;
 use crate::explain::{Outcome, Place, Rule, Step, Trace, Try, Within};
 use crate::limit;
-use crate::spec::{Field, Kind, Origin, Source, Within as JsonWithin};
+use crate::spec::{Field, Kind, Origin, Source};
 use crate::value::text;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -158,18 +158,20 @@ impl<'p> Reader<'p> {
             };
             let at = |n: html::Node<'p>| {
                 let path = name.map_or_else(|| n.path(), |name| format!("{}/@{name}", n.path()));
-                Place { within: Within::Html, path: Some(path), bytes: n.range() }
+                Place { within: Within::Html, path: Some(path), element: None, bytes: n.range() }
             };
             return nodes.take(if many { PLACES } else { 1 }).map(at).collect();
         }
         let found = self.places(&source.origin, scope, many);
         let mut places: Vec<Place> = found.iter().take(PLACES).filter_map(|raw| self.place(raw)).collect();
-        if let (
-            Origin::Json { within: JsonWithin::Element { .. } | JsonWithin::Variable { .. }, .. },
-            Some(_),
-        ) = (&source.origin, places.first())
+        if let (Origin::Json { within, .. }, false) = (&source.origin, places.is_empty())
+            && let Some(script) = self.script_of(within)
         {
-            places.iter_mut().for_each(|p| p.within = Within::Script);
+            for place in &mut places {
+                place.within = Within::Script;
+                place.element = Some(script.path());
+                place.bytes = script.range();
+            }
         }
         places
     }
@@ -177,12 +179,20 @@ impl<'p> Reader<'p> {
     fn place(&self, raw: &Raw<'p>) -> Option<Place> {
         match raw {
             Raw::Node(node) => {
-                Some(Place { within: Within::Html, path: Some(node.path()), bytes: node.range() })
+                let path = Some(node.path());
+                Some(Place { within: Within::Html, path, element: None, bytes: node.range() })
             }
             Raw::Text(Cow::Borrowed(text)) => self.place_of_text(text),
             Raw::Text(Cow::Owned(_)) | Raw::Made(_) => None,
             Raw::Json(value) => self.roots().into_iter().find_map(|(within, root)| {
-                Some(Place { within, path: Some(pointer(root, value)?), bytes: None })
+                let path = pointer(root, value)?;
+                let owner = self.owner(within, &path, value);
+                Some(Place {
+                    within,
+                    path: Some(path),
+                    element: owner.map(|node| node.path()),
+                    bytes: owner.and_then(|node| node.range()),
+                })
             }),
         }
     }
@@ -190,7 +200,7 @@ impl<'p> Reader<'p> {
     /// A text that is part of the answer, of an attribute or of a text node.
     fn place_of_text(&self, text: &str) -> Option<Place> {
         if let Some(bytes) = part_of(self.parts.body, text) {
-            return Some(Place { within: Within::Body, path: None, bytes: Some(bytes) });
+            return Some(Place { within: Within::Body, path: None, element: None, bytes: Some(bytes) });
         }
         self.root().descendants().find_map(|node| {
             let (path, owner) = if let Some(whole) = node.text_node() {
@@ -200,7 +210,7 @@ impl<'p> Reader<'p> {
                 let (name, _) = node.attrs().find(|(_, value)| part_of(value, text).is_some())?;
                 (format!("{}/@{name}", node.path()), node)
             };
-            Some(Place { within: Within::Html, path: Some(path), bytes: owner.range() })
+            Some(Place { within: Within::Html, path: Some(path), element: None, bytes: owner.range() })
         })
     }
 

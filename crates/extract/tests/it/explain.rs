@@ -29,6 +29,9 @@ price = { type = "price", from = [
     { css = "b", regex = "only (.*)" },
 ] }
 link = { type = "url", from = [{ css = "a", attr = "href" }] }
+brand = { from = [{ json_ld = "Product.brand.name" }] }
+size = { from = [{ microdata = "Product.size.name" }] }
+shade = { from = [{ rdfa = "Thing.color" }] }
 code = { from = [{ regex = "sku=(\\w+)" }] }
 state = { from = [{ json = "$.deep[1].x", variable = "state" }] }
 offers = { type = "list", of = "object", from = [{ css = "tr", all = true }], fields.seller = { from = [{ css = "td" }] } }
@@ -36,7 +39,11 @@ offers = { type = "list", of = "object", from = [{ css = "tr", all = true }], fi
 
 const ITEM: &str = "<!doctype html>\r\n<title>x</title><h1>Tea <i>pot</i></h1><p class=was>sold out</p><b>now $5</b>\r\n\
     <a href='/more?sku=A1'>more</a><script>var state = {\"deep\": [0, {\"x\": \"s\"}]}</script>\
-    <table><tr><td>Ann<tr><td>Bob</table><script type=application/ld+json>{\"@type\": \"Product\", \"name\": \"P\"}</script>";
+    <table><tr><td>Ann<tr><td>Bob</table><script type=application/ld+json>{\"@type\": \"Product\", \"name\": \"P\"}</script>\
+    <script type=application/ld+json>{no json}</script>\
+    <script type=application/ld+json>{\"@type\": \"Product\", \"brand\": {\"name\": \"B\"}}</script>\
+    <div itemscope itemtype=http://schema.org/Product><i itemprop=size itemscope><u itemprop=name>L</u></i></div>\
+    <div vocab=http://schema.org/ typeof=Thing><s property=color>red</s></div>";
 
 fn explain(kind: &str, body: &str, record: usize, field: Option<&str>) -> Result<Explanation, ExplainError> {
     let scraper: Arc<Scraper> = Scraper::compile("t", FILE).expect("a scraper");
@@ -106,6 +113,24 @@ fn places_are_paths_pointers_and_bytes() {
     let state = field("state");
     assert_eq!(state.tried[0].places[0].within, Within::Script);
     assert_eq!(state.tried[0].places[0].path.as_deref(), Some("/deep/1/x"));
+    assert_eq!(part(&state.tried[0].places[0]), r#"<script>var state = {"deep": [0, {"x": "s"}]}</script>"#);
+}
+
+#[test]
+fn data_of_the_page_has_elements_that_carry_it() {
+    let place = |name: &str| {
+        let told = field(name);
+        assert_eq!(told.tried[0].outcome, Outcome::Gave, "{name}");
+        told.tried[0].places[0].clone()
+    };
+    let brand = place("brand");
+    assert_eq!((brand.within, brand.path.as_deref()), (Within::JsonLd, Some("/1/brand/name")));
+    assert_eq!(brand.element.as_deref(), Some("/html/body/script[4]"));
+    assert!(part(&brand).contains(r#"{"name": "B"}"#));
+    let size = place("size");
+    assert_eq!((size.within, part(&size)), (Within::Microdata, "<u itemprop=name>L</u>"));
+    let shade = place("shade");
+    assert_eq!((shade.within, part(&shade)), (Within::Rdfa, "<s property=color>red</s>"));
 }
 
 #[test]

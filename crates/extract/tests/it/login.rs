@@ -181,3 +181,21 @@ fn what_is_wrong_is_told_with_its_place() {
         assert!(errors.contains(wanted), "{wanted} not in:\n{errors}");
     }
 }
+
+#[test]
+fn pages_of_a_login_may_want_a_browser_and_forms_never_do() {
+    use model::FetchMode;
+    let modes = |text: &str| {
+        let scraper = scraper(text);
+        let login = scraper.login().expect("a login");
+        let before = page("https://shop.example/login", 200, FORM, &[]);
+        let modes =
+            (0..3).map(|step| login.request(step, Some(&before), &secrets).expect("a step").needs.mode);
+        modes.collect::<Vec<_>>()
+    };
+    let plain = Some(FetchMode::Plain);
+    assert_eq!(modes(FILE), [plain; 3], "whatever the pages of the scraper want");
+    let rendered = FILE.replace("[login]", "[login]\nmode = \"browser\"");
+    assert_eq!(modes(&rendered), [Some(FetchMode::Browser), plain, plain]);
+    assert!(Scraper::compile("members", &FILE.replace("[login]", "[login]\nmode = \"auto\"")).is_err());
+}

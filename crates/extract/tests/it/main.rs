@@ -12,6 +12,7 @@ mod refusals;
 mod render;
 #[path = "../../../html/tests/saved/mod.rs"]
 mod saved;
+mod shells;
 mod shipped;
 mod sites;
 mod sources;

@@ -6,6 +6,7 @@
 //! Invariant: no connection is opened that the guard has not passed; closing the gate closes every connection.
 
 use crate::connect::Connector;
+use crate::proxy::proxy_error;
 use crate::{FetchError, FetchErrorKind};
 use std::collections::VecDeque;
 use std::io;
@@ -147,6 +148,15 @@ async fn serve(mut browser: TcpStream, shared: &Shared) -> io::Result<()> {
         site.write_all(&onward_head(&asked, proxy.as_ref())).await?;
     }
     site.write_all(&asked.rest).await?;
+    if !asked.tunnel && proxy.is_some() {
+        let first = beginning(&mut site).await?;
+        if is_refusal_of_credentials(&first) {
+            let error = proxy_error("the proxy refuses our credentials (407)");
+            return refuse(browser, shared, &asked, error).await;
+        }
+        shared.bytes.fetch_add(first.len() as u64, Ordering::Relaxed);
+        browser.write_all(&first).await?;
+    }
     let (from_browser, to_browser) = browser.split();
     let (from_site, to_site) = site.split();
     // Neither is waited for once the page has all it may have; a half that ends closes its own direction.
@@ -160,6 +170,18 @@ async fn serve(mut browser: TcpStream, shared: &Shared) -> io::Result<()> {
         remember(shared, &asked.target, FetchError::new(FetchErrorKind::TooLarge, message));
     }
     up.and(down)
+}
+
+/// The first bytes of an answer, enough to see its status.
+async fn beginning(site: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut first = Vec::with_capacity(1_024);
+    while first.len() < "HTTP/1.1 407".len() && site.read_buf(&mut first).await? > 0 {}
+    Ok(first)
+}
+
+/// The browser would ask its user for them.
+fn is_refusal_of_credentials(first: &[u8]) -> bool {
+    first.starts_with(b"HTTP/1.") && first.get(8..12) == Some(b" 407")
 }
 
 async fn refuse(mut browser: TcpStream, shared: &Shared, asked: &Asked, error: FetchError) -> io::Result<()> {
@@ -293,6 +315,15 @@ mod tests {
             let head = format!("CONNECT {target} HTTP/1.1\r\n\r\n");
             let asked = asked(head.as_bytes(), Vec::new()).unwrap();
             assert_eq!(asked.target.host_str(), Some(host), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_refuses_us_is_told_from_a_site() {
+        assert!(is_refusal_of_credentials(b"HTTP/1.1 407 Proxy Authentication Required\r\n"));
+        assert!(is_refusal_of_credentials(b"HTTP/1.0 407"));
+        for other in [&b"HTTP/1.1 401 Unauthorized\r\n"[..], b"HTTP/1.1 40", b"", b"ICY 407 x"] {
+            assert!(!is_refusal_of_credentials(other));
         }
     }
 

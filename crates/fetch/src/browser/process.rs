@@ -7,6 +7,7 @@
 use super::gate::Gate;
 use super::pipe::{CallError, Wire};
 use super::settings::BrowserSettings;
+use super::trust;
 use crate::{FetchError, FetchErrorKind};
 use rustix::process::{Pid, Signal, geteuid, kill_process, kill_process_group};
 use serde_json::json;
@@ -79,16 +80,28 @@ impl Process {
         let program = settings.program().map_err(missing)?;
         let profile = profile(&settings.profiles)
             .map_err(|error| broken(format!("no folder for the browser's profile: {error}")))?;
+        if let Some(file) = &settings.extra_ca
+            && let Err(reason) = trust::lay(profile.path(), file).await
+        {
+            // Pages that need them fail their TLS; all others are as good as ever.
+            tracing::warn!(reason, "a browser starts without the authorities of `fetch.extra_ca`");
+        }
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(SCRIPT).arg(&program).args(ARGUMENTS);
         command.arg(format!("--proxy-server={}", floor.address()));
         command.arg(format!("--js-flags=--max-old-space-size={}", (settings.page_memory_mb / 2).max(64)));
         command.arg(flag_with_path("--user-data-dir=", profile.path()));
+        if let Some(agent) = &settings.user_agent {
+            command.arg(format!("--user-agent={agent}"));
+        }
         if geteuid().is_root() {
             // Chromium refuses to run its sandbox as root.
             command.arg("--no-sandbox");
         }
-        command.args(&settings.arguments).env("HOME", profile.path());
+        command.args(&settings.arguments);
+        // A home of its own, made absolute like the profile: nothing of the user's is read.
+        command
+            .env("HOME", std::path::absolute(profile.path()).unwrap_or_else(|_| profile.path().to_owned()));
         for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
             command.env_remove(name);
         }

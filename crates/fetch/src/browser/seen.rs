@@ -11,6 +11,8 @@ use url::Url;
 
 /// Requests under way that are counted; a page with more is never quiet.
 const REQUESTS_MAX: usize = 10_000;
+/// Hosts that are remembered.
+const HOSTS_MAX: usize = 32;
 
 /// The answer that the document came with.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub(super) struct Main {
     pub(super) url: Option<Url>,
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
+    /// From the request to the head of the answer, if the browser says so.
+    pub(super) took: Option<Duration>,
 }
 
 /// What is known of a page.
@@ -28,6 +32,8 @@ pub(super) struct Seen {
     /// The last address that the page itself was asked from.
     pub(super) asked: Option<Url>,
     pub(super) main: Option<Main>,
+    /// Hosts that the page itself was asked from.
+    pub(super) hosts: Vec<String>,
     /// The document is read.
     pub(super) is_ready: bool,
     /// And what it embeds.
@@ -45,6 +51,7 @@ impl Seen {
             frame: String::new(),
             asked: None,
             main: None,
+            hosts: Vec::new(),
             is_ready: false,
             is_loaded: false,
             is_crashed: false,
@@ -66,6 +73,12 @@ impl Seen {
                 let kind = params["type"].as_str().unwrap_or_default();
                 if kind == "Document" && self.is_main(params) {
                     self.asked = url(&params["request"]["url"]);
+                    let host = self.asked.as_ref().and_then(|url| url.host_str());
+                    if let Some(host) = host.filter(|host| !self.hosts.iter().any(|known| known == host))
+                        && self.hosts.len() < HOSTS_MAX
+                    {
+                        self.hosts.push(host.to_owned());
+                    }
                 }
                 // These stay open for as long as the page lives.
                 if !matches!(kind, "EventSource" | "WebSocket" | "Ping")
@@ -110,7 +123,10 @@ fn url(value: &Value) -> Option<Url> {
 
 fn main(response: &Value) -> Main {
     let lines = response["headers"].as_object();
+    let timing = |name: &str| response["timing"][name].as_f64().filter(|ms| (0.0..1e9).contains(ms));
+    let took = timing("receiveHeadersEnd").zip(timing("sendStart")).map(|(end, start)| end - start);
     Main {
+        took: took.filter(|ms| *ms >= 0.0).map(|ms| Duration::from_secs_f64(ms / 1_000.0)),
         url: url(&response["url"]),
         status: response["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(0),
         headers: lines

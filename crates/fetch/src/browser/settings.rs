@@ -23,6 +23,10 @@ pub struct BrowserSettings {
     pub page_memory_mb: u64,
     /// Kinds of subresources that are not loaded.
     pub block: Vec<ResourceKind>,
+    /// PEM file of authorities that are trusted besides the browser's own.
+    pub extra_ca: Option<PathBuf>,
+    /// The `User-Agent` of what no page's own says otherwise, such as its workers.
+    pub user_agent: Option<String>,
     /// Further arguments of the program.
     pub arguments: Vec<String>,
     /// Folder for profiles, which live as long as their process. Emptied at construction.
@@ -40,6 +44,8 @@ impl Default for BrowserSettings {
             memory_mb: 2_048,
             page_memory_mb: 768,
             block: vec![ResourceKind::Image, ResourceKind::Font, ResourceKind::Media],
+            extra_ca: None,
+            user_agent: None,
             arguments: Vec::new(),
             profiles: std::env::temp_dir().join("trawl-browser"),
         }
@@ -59,8 +65,7 @@ const PROGRAMS: [&str; 7] = [
 ];
 
 /// What to do where there is none.
-pub(super) const ADVICE: &str =
-    "install one (`apt-get install chromium-headless-shell`) or name one in the setting `browser.path`";
+pub(super) const ADVICE: &str = "install one (`apt-get install chromium-headless-shell`, or `chromium`) or name one in the setting `browser.path`";
 
 impl BrowserSettings {
     /// The program that would be started, or a sentence that says what is missing and what to do.
@@ -72,15 +77,20 @@ impl BrowserSettings {
                 Err(format!("`browser.path` names `{}`, which is no program; {ADVICE}", path.display()))
             };
         }
-        let folders = std::env::var_os("PATH").unwrap_or_default();
-        let found = PROGRAMS.iter().find_map(|name| {
-            if name.starts_with('/') {
-                return Some(PathBuf::from(name)).filter(|path| is_program(path));
-            }
-            std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| is_program(path))
-        });
-        found.ok_or_else(|| format!("there is no Chromium here; {ADVICE}"))
+        PROGRAMS
+            .iter()
+            .find_map(|name| find(name))
+            .ok_or_else(|| format!("there is no Chromium here; {ADVICE}"))
     }
+}
+
+/// A program by its path or, a bare name, on the `PATH`.
+pub(super) fn find(name: &str) -> Option<PathBuf> {
+    if name.starts_with('/') {
+        return Some(PathBuf::from(name)).filter(|path| is_program(path));
+    }
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| is_program(path))
 }
 
 fn is_program(path: &Path) -> bool {

@@ -6,24 +6,23 @@
 //! Invariant: however it ends, dropped halfway included, its context is closed before its place is free; a browser that
 //! does not close it in time is killed.
 
+use super::cookies;
 use super::gate::Gate;
-use super::pipe::{CallError, Event};
+use super::pipe::CallError;
+use super::plan::Plan;
 use super::pool::Place;
+use super::pump::{Pump, Rules, patterns};
 use super::script;
 use super::seen::Seen;
-use crate::fetcher::HttpFetcher;
+use crate::cookie::Cookie;
+use crate::fetcher::Visit;
 use crate::pace::Turn;
 use crate::{FetchError, FetchErrorKind};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use model::{Captured, Needs, ResourceKind};
+use model::Captured;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use url::Url;
@@ -31,22 +30,11 @@ use url::Url;
 /// For a context to close. A page in an endless loop takes 20 ms.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 /// For an answer that costs the browser nothing.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Captured responses of one page.
-const CAPTURED_MAX: usize = 500;
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+/// For the cookies of a page that may have used up its time.
+const COOKIES_PATIENCE: Duration = Duration::from_secs(5);
 /// The window.
 const WINDOW: (u32, u32) = (1_280, 1_024);
-
-/// What a tab is opened with.
-pub(super) struct Plan {
-    pub(super) url: Url,
-    pub(super) user_agent: String,
-    /// Sent with the page itself to its own site, and to nobody else.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) block: Vec<ResourceKind>,
-    pub(super) capture: Option<String>,
-    pub(super) bytes_max: u64,
-}
 
 /// An open page.
 pub(super) struct Tab {
@@ -64,19 +52,30 @@ pub(super) struct Tab {
 /// What the pump of events tells the driver.
 pub(super) struct Shared {
     seen: Mutex<Seen>,
-    captured: Mutex<Vec<Captured>>,
-    /// How other hosts are asked that the page itself goes on to, and their turns.
-    pace: OnceLock<(HttpFetcher, Needs, bool)>,
-    turns: Mutex<Vec<Turn>>,
+    pub(super) captured: Mutex<Vec<Captured>>,
+    /// How other hosts are asked that the page itself goes on to.
+    pub(super) visit: OnceLock<Arc<Visit>>,
+    stay: Mutex<Option<Stay>>,
     /// Why the page itself was not let go on.
-    halted: Mutex<Option<FetchError>>,
+    pub(super) halted: Mutex<Option<FetchError>>,
     /// Counts up with each change.
-    changes: watch::Sender<u64>,
+    pub(super) changes: watch::Sender<u64>,
+}
+
+/// Where the page itself is.
+pub(super) struct Stay {
+    pub(super) origin: url::Origin,
+    /// At its host.
+    pub(super) turn: Turn,
 }
 
 impl Shared {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn stay(&self) -> MutexGuard<'_, Option<Stay>> {
+        self.stay.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -107,7 +106,7 @@ impl Drop for Tab {
 }
 
 impl Tab {
-    /// Opens an empty page in a context of its own. A hook for sessions: a named one would keep its context.
+    /// Opens an empty page in a context of its own, which knows the plan's cookies.
     pub(super) async fn open(
         place: Place,
         gate: Gate,
@@ -119,8 +118,8 @@ impl Tab {
         let shared = Arc::new(Shared {
             seen: Mutex::new(Seen::new(Instant::now())),
             captured: Mutex::default(),
-            pace: OnceLock::new(),
-            turns: Mutex::default(),
+            visit: OnceLock::new(),
+            stay: Mutex::default(),
             halted: Mutex::default(),
             changes: watch::channel(0).0,
         });
@@ -140,7 +139,8 @@ impl Tab {
         let target = json!({ "url": "about:blank", "browserContextId": tab.context,
             "width": WINDOW.0, "height": WINDOW.1 });
         let downloads = json!({ "behavior": "deny", "browserContextId": tab.context });
-        let (_, target) = tokio::try_join!(
+        let ((), _, target) = tokio::try_join!(
+            tab.put_cookies(&plan.cookies),
             tab.browser("Browser.setDownloadBehavior", downloads),
             tab.browser("Target.createTarget", target)
         )?;
@@ -154,7 +154,10 @@ impl Tab {
             Pump { wire, session: tab.session.clone(), shared: tab.shared.clone(), rules: Rules::of(plan) };
         tab.pump = Some(tokio::spawn(pump.run(events)).abort_handle());
         let patterns = patterns(plan);
-        let agent = json!({ "userAgent": plan.user_agent });
+        let mut agent = json!({ "userAgent": plan.user_agent });
+        if let Some(languages) = &plan.accept_language {
+            agent["acceptLanguage"] = languages.as_str().into();
+        }
         tokio::try_join!(
             tab.call("Page.enable", json!({})),
             tab.call("Inspector.enable", json!({})),
@@ -168,10 +171,54 @@ impl Tab {
         Ok(tab)
     }
 
-    /// From now on the page takes a turn at each further host that it goes on to.
-    pub(super) fn pace(&self, http: HttpFetcher, needs: Needs, express: bool) {
+    async fn put_cookies(&self, cookies: &[Cookie]) -> Result<(), FetchError> {
+        if cookies.is_empty() {
+            return Ok(());
+        }
+        let put = |cookies: Vec<Value>| {
+            self.browser(
+                "Storage.setCookies",
+                json!({ "cookies": cookies, "browserContextId": self.context }),
+            )
+        };
+        match put(cookies.iter().map(cookies::told).collect()).await {
+            Err(error) if error.kind == FetchErrorKind::Protocol => {}
+            put => return put.map(|_| ()),
+        }
+        // One that it takes for wrong keeps out all others.
+        for cookie in cookies {
+            match put(vec![cookies::told(cookie)]).await {
+                Err(error) if error.kind == FetchErrorKind::Protocol => {
+                    tracing::debug!(domain = cookie.domain, "the browser refused a cookie");
+                }
+                put => drop(put?),
+            }
+        }
+        Ok(())
+    }
+
+    /// The cookies that the sites have by now which the page itself was on; `None` if the browser does not tell.
+    pub(super) async fn cookies(&self) -> Option<Vec<Cookie>> {
+        let place = self.place.as_ref()?;
+        let context = json!({ "browserContextId": self.context });
+        let answer =
+            place.browser.wire.call("", "Storage.getCookies", context, COOKIES_PATIENCE).await.ok()?;
+        let seen = self.shared.seen();
+        let all = answer["cookies"].as_array()?.iter().filter_map(cookies::read);
+        // What others set that are only embedded (advertisers) would fill the jar.
+        Some(all.filter(|cookie| seen.hosts.iter().any(|host| cookie.is_of_site(host))).collect())
+    }
+
+    /// From now on the page takes a turn at each further host that it goes on to; `turn` is that at its first.
+    pub(super) fn pace(&self, visit: Arc<Visit>, turn: Turn, url: &Url) {
+        *self.shared.stay() = Some(Stay { origin: url.origin(), turn });
         // Said once for each page; a second time would say the same.
-        _ = self.shared.pace.set((http, needs, express));
+        _ = self.shared.visit.set(visit);
+    }
+
+    /// Where the page is, and its turn there.
+    pub(super) fn take_stay(&self) -> Option<Stay> {
+        self.shared.stay().take()
     }
 
     fn left(&self) -> Duration {
@@ -216,31 +263,36 @@ impl Tab {
     }
 
     /// Goes to an address, and waits until its document begins or there is none.
-    pub(super) async fn go(&mut self, url: &Url) -> Result<(), FetchError> {
-        let params = json!({ "url": url.as_str() });
+    pub(super) async fn go(&mut self, url: &Url, referrer: Option<&str>) -> Result<(), FetchError> {
+        let mut params = json!({ "url": url.as_str() });
+        if let Some(referrer) = referrer {
+            params["referrer"] = referrer.into();
+        }
         let going = self.ask(&self.session, "Page.navigate", params, self.left()).await;
         self.world = None;
         let answer = going.map_err(|error| match error.kind {
-            FetchErrorKind::Timeout => self.refusal(url).unwrap_or_else(|| {
+            FetchErrorKind::Timeout => self.refusal_of(url).unwrap_or_else(|| {
                 FetchError::new(FetchErrorKind::Timeout, format!("`{}` did not answer in time", host(url)))
             }),
             _ => error,
         })?;
         match answer["errorText"].as_str() {
             None | Some("") => Ok(()),
-            Some(reason) => Err(self.refusal(url).unwrap_or_else(|| no_document(url, reason))),
+            Some(reason) => Err(self.refusal_of(url).unwrap_or_else(|| no_document(url, reason))),
         }
     }
 
-    /// Why the gate refused the page itself, if it did.
-    fn refusal(&self, url: &Url) -> Option<FetchError> {
+    /// Why the page itself was not let go where it went last, if it was not.
+    pub(super) fn refusal(&self) -> Option<FetchError> {
         let halted = self.shared.halted.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if halted.is_some() {
-            return halted;
-        }
-        let asked = self.shared.seen().asked.clone();
-        let gate = self.gate.as_ref()?;
-        asked.as_ref().and_then(|asked| gate.refusal(asked)).or_else(|| gate.refusal(url))
+        halted.or_else(|| {
+            let asked = self.shared.seen().asked.clone();
+            self.gate.as_ref()?.refusal(asked.as_ref()?)
+        })
+    }
+
+    fn refusal_of(&self, url: &Url) -> Option<FetchError> {
+        self.refusal().or_else(|| self.gate.as_ref()?.refusal(url))
     }
 
     /// Waits until `holds` says so, at most until `until`; `false` if it did not. `holds` may name a moment at which to
@@ -377,213 +429,4 @@ fn no_document(url: &Url, reason: &str) -> FetchError {
         _ => FetchErrorKind::Connection,
     };
     FetchError::new(kind, format!("the browser got no page from `{host}`: {reason}"))
-}
-
-fn patterns(plan: &Plan) -> Vec<Value> {
-    let mut patterns = vec![json!({ "resourceType": "Document", "requestStage": "Request" })];
-    for kind in &plan.block {
-        let word = match kind {
-            ResourceKind::Image => "Image",
-            ResourceKind::Font => "Font",
-            ResourceKind::Media => "Media",
-            ResourceKind::Stylesheet => "Stylesheet",
-        };
-        patterns.push(json!({ "resourceType": word, "requestStage": "Request" }));
-    }
-    if let Some(pattern) = &plan.capture {
-        // A path stands for itself on any host.
-        let pattern = if pattern.starts_with('/') { format!("*{pattern}") } else { pattern.clone() };
-        for kind in ["XHR", "Fetch"] {
-            patterns.push(json!({ "urlPattern": pattern, "resourceType": kind, "requestStage": "Response" }));
-        }
-    }
-    patterns
-}
-
-/// What the pump lets through.
-struct Rules {
-    origin: url::Origin,
-    headers: Vec<(String, String)>,
-    bytes_max: u64,
-}
-
-impl Rules {
-    fn of(plan: &Plan) -> Self {
-        Self { origin: plan.url.origin(), headers: plan.headers.clone(), bytes_max: plan.bytes_max }
-    }
-}
-
-/// Takes the events of a page as they come.
-struct Pump {
-    wire: Arc<super::pipe::Wire>,
-    session: String,
-    shared: Arc<Shared>,
-    rules: Rules,
-}
-
-impl Pump {
-    async fn run(self, mut events: mpsc::Receiver<Event>) {
-        let mut answers = FuturesUnordered::new();
-        loop {
-            tokio::select! {
-                event = events.recv() => {
-                    let Some(event) = event else { break };
-                    self.shared.seen().note(&event, Instant::now());
-                    self.shared.changes.send_modify(|n| *n += 1);
-                    if matches!(event.method.as_str(), "Fetch.requestPaused" | "Page.javascriptDialogOpening") {
-                        answers.push(self.answer(event));
-                    }
-                }
-                Some(()) = answers.next() => self.shared.changes.send_modify(|n| *n += 1),
-            }
-        }
-        // A page that sent more than it could be followed in is as good as crashed; so is one whose browser has gone,
-        // which is told by its wire.
-        self.shared.seen().is_crashed = true;
-        self.shared.changes.send_modify(|n| *n += 1);
-    }
-
-    async fn answer(&self, event: Event) {
-        let params = &event.params;
-        let id = params["requestId"].clone();
-        let answered = if event.method == "Page.javascriptDialogOpening" {
-            self.call("Page.handleJavaScriptDialog", json!({ "accept": false })).await
-        } else if params.get("responseStatusCode").is_some() || params.get("responseErrorReason").is_some() {
-            self.capture(params).await;
-            self.call("Fetch.continueRequest", json!({ "requestId": id })).await
-        } else {
-            match self.rules.verdict(params) {
-                Some(headers) if self.has_turn(params).await => {
-                    let mut go_on = json!({ "requestId": id });
-                    if !headers.is_empty() {
-                        go_on["headers"] = headers.into();
-                    }
-                    self.call("Fetch.continueRequest", go_on).await
-                }
-                _ => {
-                    let fail = json!({ "requestId": id, "errorReason": "BlockedByClient" });
-                    self.call("Fetch.failRequest", fail).await
-                }
-            }
-        };
-        if let Err(error) = answered {
-            // The request has gone with its document, or everything is ending.
-            tracing::trace!(%error, "a request of a page could not be answered");
-        }
-    }
-
-    /// Takes a turn where the page itself goes on to another host; `false` if it may not.
-    async fn has_turn(&self, params: &Value) -> bool {
-        let is_main = params["frameId"].as_str() == Some(self.shared.seen().frame.as_str());
-        let url = params["request"]["url"].as_str().and_then(|url| Url::parse(url).ok());
-        let (true, Some(url), Some((http, needs, express))) = (is_main, url, self.shared.pace.get()) else {
-            return true;
-        };
-        if url.origin() == self.rules.origin {
-            return true;
-        }
-        match http.admit(&url, needs, *express).await {
-            Ok(turn) => {
-                let mut turns = self.shared.turns.lock().unwrap_or_else(PoisonError::into_inner);
-                // The page has left the host before.
-                turns.clear();
-                turns.push(turn);
-                true
-            }
-            Err(error) => {
-                *self.shared.halted.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                false
-            }
-        }
-    }
-
-    async fn call(&self, method: &'static str, params: Value) -> Result<Value, CallError> {
-        self.wire.call(&self.session, method, params, PATIENCE).await
-    }
-
-    /// Keeps a response's body, within the bounds of a page.
-    async fn capture(&self, params: &Value) {
-        let Some(status) = params["responseStatusCode"].as_u64().and_then(|s| u16::try_from(s).ok()) else {
-            return;
-        };
-        let Some(url) = params["request"]["url"].as_str().and_then(|url| Url::parse(url).ok()) else {
-            return;
-        };
-        let Ok(answer) =
-            self.call("Fetch.getResponseBody", json!({ "requestId": params["requestId"] })).await
-        else {
-            return;
-        };
-        let body = answer["body"].as_str().unwrap_or_default();
-        let body = if answer["base64Encoded"].as_bool() == Some(true) {
-            BASE64_STANDARD.decode(body).unwrap_or_default()
-        } else {
-            body.as_bytes().to_vec()
-        };
-        let content_type = params["responseHeaders"].as_array().into_iter().flatten().find_map(|line| {
-            let is_it = line["name"].as_str()?.eq_ignore_ascii_case("content-type");
-            is_it.then(|| line["value"].as_str().map(str::to_owned)).flatten()
-        });
-        let mut captured = self.shared.captured.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes: u64 = captured.iter().map(|c| c.body.len() as u64).sum();
-        if captured.len() < CAPTURED_MAX && bytes + body.len() as u64 <= self.rules.bytes_max {
-            captured.push(Captured { url, status, content_type, body: Bytes::from(body) });
-        }
-    }
-}
-
-impl Rules {
-    /// The headers to go on with (none: as they are); `None` if the request is not let through.
-    fn verdict(&self, params: &Value) -> Option<Vec<Value>> {
-        let is_document = params["resourceType"].as_str() == Some("Document");
-        let url = params["request"]["url"].as_str().and_then(|url| Url::parse(url).ok())?;
-        if !is_document || !matches!(url.scheme(), "http" | "https") {
-            return None;
-        }
-        if self.headers.is_empty() || url.origin() != self.origin {
-            return Some(Vec::new());
-        }
-        let own = params["request"]["headers"].as_object();
-        let mut lines: Vec<Value> = own
-            .into_iter()
-            .flatten()
-            .filter(|(name, _)| !self.headers.iter().any(|(ours, _)| ours.eq_ignore_ascii_case(name)))
-            .map(|(name, value)| json!({ "name": name, "value": value }))
-            .collect();
-        lines.extend(self.headers.iter().map(|(name, value)| json!({ "name": name, "value": value })));
-        Some(lines)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rules() -> Rules {
-        let url = Url::parse("http://shop.test/app").unwrap();
-        Rules { origin: url.origin(), headers: vec![("x-key".into(), "secret".into())], bytes_max: 1 }
-    }
-
-    fn asked(kind: &str, url: &str) -> Value {
-        json!({ "resourceType": kind, "request": { "url": url, "headers": { "X-Key": "page's", "A": "b" } } })
-    }
-
-    #[test]
-    fn headers_of_the_scraper_go_to_its_site_only() {
-        let own = rules().verdict(&asked("Document", "http://shop.test/other")).unwrap();
-        assert_eq!(own, [json!({"name": "A", "value": "b"}), json!({"name": "x-key", "value": "secret"})]);
-        assert!(rules().verdict(&asked("Document", "http://other.test/")).unwrap().is_empty());
-    }
-
-    #[test]
-    fn blocked_kinds_and_other_schemes_do_not_pass() {
-        for (kind, url) in [
-            ("Image", "http://shop.test/a.png"),
-            ("Font", "http://shop.test/a.woff"),
-            ("Document", "file:///etc/passwd"),
-            ("Document", "ftp://shop.test/"),
-        ] {
-            assert!(rules().verdict(&asked(kind, url)).is_none(), "{kind} {url}");
-        }
-    }
 }

@@ -49,7 +49,7 @@ impl Jar {
         }
     }
 
-    fn put(&mut self, mut cookie: Cookie, url: &Url, now_ms: i64) {
+    fn put(&mut self, cookie: Cookie, url: &Url, now_ms: i64) {
         // A plain page may not take the place of what was set over TLS.
         let guarded = |old: &Cookie| {
             old.secure && url.scheme() != "https" && old.name == cookie.name && old.domain == cookie.domain
@@ -57,6 +57,11 @@ impl Jar {
         if self.cookies.iter().any(guarded) {
             return;
         }
+        self.lay(cookie, now_ms);
+    }
+
+    /// Lays it where it belongs, within the bounds.
+    fn lay(&mut self, mut cookie: Cookie, now_ms: i64) {
         if let Some(at) = self.cookies.iter().position(|old| old.same_place(&cookie)) {
             if cookie.expires.is_some_and(|at| at <= now_ms) {
                 self.cookies.remove(at);
@@ -79,6 +84,25 @@ impl Jar {
         self.cookies.push(cookie);
         while self.cookies.len() > COOKIES_MAX || self.bytes() > BYTES_MAX {
             self.cookies.remove(0);
+        }
+    }
+
+    /// All that have not expired, for a browser.
+    pub(crate) fn alive(&self, now_ms: i64) -> Vec<Cookie> {
+        self.cookies.iter().filter(|c| c.expires.is_none_or(|at| at > now_ms)).cloned().collect()
+    }
+
+    /// Takes what a browser made of the cookies that it was given: new ones, changed ones, and those that have gone. What
+    /// it left alone stays as it is here by now: another page may have changed it meanwhile.
+    pub(crate) fn take_back(&mut self, given: &[Cookie], kept: Vec<Cookie>, now_ms: i64) {
+        let has_gone = |old: &Cookie| !kept.iter().any(|new| new.same_place(old));
+        for gone in given.iter().filter(|old| has_gone(old)) {
+            self.cookies.retain(|mine| !mine.is_as(gone));
+        }
+        for cookie in kept {
+            if cookie.is_allowed() && !given.iter().any(|old| old.is_as(&cookie)) {
+                self.lay(cookie, now_ms);
+            }
         }
     }
 

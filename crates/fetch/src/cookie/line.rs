@@ -10,19 +10,34 @@ const ATTRIBUTE_BYTES_MAX: usize = 1_024;
 /// Seconds that a cookie may live: 400 days.
 const LIFE_MAX_SECS: i64 = 400 * 86_400;
 
+/// Two expiries this close are the same: others round them.
+const EXPIRY_SLACK_MS: u64 = 2_000;
+
+/// From where a browser sends a cookie to its site. Plain requests are of the site always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SameSite {
+    Lax,
+    Strict,
+    None,
+}
+
 /// A cookie with everything that decides where it goes.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Cookie {
-    pub(super) name: String,
-    pub(super) value: String,
+pub(crate) struct Cookie {
+    pub(crate) name: String,
+    pub(crate) value: String,
     /// Lower case.
-    pub(super) domain: String,
+    pub(crate) domain: String,
     /// Only to exactly this host.
-    pub(super) host_only: bool,
-    pub(super) path: String,
-    pub(super) secure: bool,
+    pub(crate) host_only: bool,
+    pub(crate) path: String,
+    pub(crate) secure: bool,
+    /// Not for the scripts of a page.
+    pub(crate) http_only: bool,
+    /// `None`: not said.
+    pub(crate) same_site: Option<SameSite>,
     /// Milliseconds; `None`: as long as the session.
-    pub(super) expires: Option<i64>,
+    pub(crate) expires: Option<i64>,
 }
 
 impl Cookie {
@@ -41,6 +56,7 @@ impl Cookie {
         let host = url.host_str()?.to_ascii_lowercase();
         let secure_origin = url.scheme() == "https";
         let (mut domain, mut path, mut secure) = (None, None, false);
+        let (mut http_only, mut same_site) = (false, None);
         let (mut max_age, mut expires): (Option<i64>, Option<i64>) = (None, None);
         for part in parts {
             let (key, value) = part.split_once('=').unwrap_or((part, ""));
@@ -53,6 +69,8 @@ impl Cookie {
                 "domain" => domain = Some(value.strip_prefix('.').unwrap_or(value).to_ascii_lowercase()),
                 "path" => path = Some(value).filter(|path| path.starts_with('/')).map(str::to_owned),
                 "secure" => secure = true,
+                "httponly" => http_only = true,
+                "samesite" => same_site = SameSite::parse(value),
                 "max-age" => max_age = seconds(value).or(max_age),
                 "expires" => expires = date::seconds(value).or(expires),
                 _ => {}
@@ -81,12 +99,58 @@ impl Cookie {
             host_only,
             path: path.unwrap_or_else(|| default_path(url.path())),
             secure,
+            http_only,
+            same_site,
             expires: until.map(|secs| secs.saturating_mul(1_000)),
         })
     }
 
+    /// One of a `Cookie` line that goes to exactly this host.
+    pub(crate) fn given(pair: &str, url: &Url) -> Option<Self> {
+        let (name, value) = pair.split_once('=').unwrap_or(("", pair));
+        let (name, value) = (name.trim(), value.trim());
+        (!name.is_empty() || !value.is_empty()).then_some(())?;
+        Some(Self {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            domain: url.host_str()?.to_ascii_lowercase(),
+            host_only: true,
+            path: "/".to_owned(),
+            secure: url.scheme() == "https",
+            http_only: true,
+            same_site: None,
+            expires: None,
+        })
+    }
+
+    /// May a site have set it at all? Browsers have lists of their own, which may be older.
+    pub(crate) fn is_allowed(&self) -> bool {
+        self.name.len() + self.value.len() <= PAIR_BYTES_MAX
+            && (self.host_only || !is_public_suffix(&self.domain))
+    }
+
+    /// Is it of the site that this host belongs to?
+    pub(crate) fn is_of_site(&self, host: &str) -> bool {
+        if self.domain.eq_ignore_ascii_case(host) {
+            return true;
+        }
+        // Addresses are of no site but themselves.
+        let is_name = |name: &str| matches!(Host::parse(name), Ok(Host::Domain(_)));
+        let site = |name: &str| psl::domain_str(name).unwrap_or(name).to_ascii_lowercase();
+        is_name(&self.domain) && is_name(host) && site(&self.domain) == site(host)
+    }
+
+    /// Nothing has changed since that one.
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        let same_end = match (self.expires, other.expires) {
+            (Some(one), Some(two)) => one.abs_diff(two) <= EXPIRY_SLACK_MS,
+            (one, two) => one == two,
+        };
+        same_end && self.same_place(other) && self.value == other.value && self.secure == other.secure
+    }
+
     /// May it go to that address?
-    pub(super) fn fits(&self, url: &Url, now_ms: i64) -> bool {
+    pub(crate) fn fits(&self, url: &Url, now_ms: i64) -> bool {
         let Some(host) = url.host_str() else { return false };
         let host = host.to_ascii_lowercase();
         let domain_fits = if self.host_only { host == self.domain } else { within(&host, &self.domain, url) };
@@ -97,7 +161,7 @@ impl Cookie {
     }
 
     /// The same place in a jar: the newer replaces the older.
-    pub(super) fn same_place(&self, other: &Self) -> bool {
+    pub(crate) fn same_place(&self, other: &Self) -> bool {
         self.name == other.name
             && self.domain == other.domain
             && self.host_only == other.host_only
@@ -106,6 +170,24 @@ impl Cookie {
 
     pub(super) fn bytes(&self) -> usize {
         self.name.len() + self.value.len() + self.domain.len() + self.path.len()
+    }
+}
+
+impl SameSite {
+    /// Its words in `Set-Cookie`, in DevTools and in browsers.
+    const WORDS: [(&'static str, Self); 3] =
+        [("Lax", Self::Lax), ("Strict", Self::Strict), ("None", Self::None)];
+
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|(_, it)| *it)
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Lax => "Lax",
+            Self::Strict => "Strict",
+            Self::None => "None",
+        }
     }
 }
 

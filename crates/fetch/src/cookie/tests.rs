@@ -154,3 +154,51 @@ fn a_jar_is_bounded() {
     set(&mut jar, "http://a.example/", &[&format!("big={}", "v".repeat(5_000))]);
     assert_eq!(jar.names(&url("http://a.example/"), NOW).len(), 50);
 }
+
+#[test]
+fn a_browser_gives_back_what_it_changed() {
+    let mut jar = Jar::default();
+    set(&mut jar, "http://a.example/", &["same=1; Max-Age=9", "changed=1", "gone=1", "meanwhile=1"]);
+    let given = jar.alive(NOW);
+    assert_eq!(given.len(), 4);
+    let mut kept = given.clone();
+    kept.retain(|cookie| cookie.name != "gone");
+    for cookie in &mut kept {
+        match &*cookie.name {
+            "changed" => cookie.value = "2".into(),
+            // Browsers round.
+            "same" => cookie.expires = cookie.expires.map(|at| at - 999),
+            _ => {}
+        }
+    }
+    kept.push(super::Cookie { name: "new".into(), ..kept[0].clone() });
+    // While the page was open.
+    set(&mut jar, "http://a.example/", &["meanwhile=3"]);
+    jar.take_back(&given, kept, NOW);
+    assert_eq!(sent(&jar, "http://a.example/"), "same=1; changed=2; meanwhile=3; new=1");
+}
+
+#[test]
+fn a_browser_cannot_set_what_a_site_may_not() {
+    let mut jar = Jar::default();
+    set(&mut jar, "http://a.co.uk/", &["k=v"]);
+    let one = jar.alive(NOW).remove(0);
+    let mut jar = Jar::default();
+    let wide = super::Cookie { domain: "co.uk".into(), host_only: false, ..one.clone() };
+    let long = super::Cookie { value: "v".repeat(5_000), ..one.clone() };
+    jar.take_back(&[], vec![wide, long, one], NOW);
+    assert_eq!(sent(&jar, "http://a.co.uk/"), "k=v");
+}
+
+#[test]
+fn cookies_are_of_a_site_with_all_its_hosts() {
+    let mut jar = Jar::default();
+    set(&mut jar, "http://shop.example.co.uk/", &["k=v"]);
+    let cookie = jar.alive(NOW).remove(0);
+    for (host, is) in [("api.example.co.uk", true), ("example.co.uk", true), ("other.co.uk", false)] {
+        assert_eq!(cookie.is_of_site(host), is, "{host}");
+    }
+    let address = super::Cookie { domain: "127.0.0.1".into(), ..cookie };
+    assert!(address.is_of_site("127.0.0.1"));
+    assert!(!address.is_of_site("10.1.0.1"));
+}

@@ -38,6 +38,12 @@ const RISE: u32 = 200_000;
 pub enum Report {
     /// An answer, good or bad, that does not ask to slow down.
     Answer,
+    /// The same for a page that was held open for as long as its scripts took: what the host itself took is said,
+    /// microseconds, if it is known.
+    Rendered {
+        /// From the request to the head of the answer.
+        took: Option<Moment>,
+    },
     /// 429 or 503.
     SlowDown {
         /// 429.
@@ -170,12 +176,18 @@ impl Health {
         let mut lesson = Lesson::default();
         match report {
             Report::Nothing => {}
-            Report::Answer => {
+            Report::Answer | Report::Rendered { .. } => {
                 self.answers = self.answers.saturating_add(1);
                 lesson.learnt = !self.circuit.is_closed();
                 self.circuit.answered();
                 lesson.learnt |= self.good_answer(began, now);
-                lesson.learnt |= self.weigh(now.saturating_sub(began), began, now, most);
+                let took = match report {
+                    Report::Rendered { took } => took,
+                    _ => Some(now.saturating_sub(began)),
+                };
+                if let Some(took) = took {
+                    lesson.learnt |= self.weigh(took, began, now, most);
+                }
             }
             Report::SlowDown { hard, asked } => {
                 self.answers = self.answers.saturating_add(1);

@@ -65,6 +65,11 @@ impl FileIndex {
             return Ok(());
         };
         let Some(answer) = Answer::of(record) else { return Ok(()) };
+        let leads_to = answer.target(&url).map(|to| PageKey::of(Method::Get, &to, None));
+        if record.header("warc-truncated").is_some() && leads_to.is_none() {
+            // A part of a page is no page.
+            return Ok(());
+        }
         if self.kept.len() >= ANSWERS_MAX {
             return Err(format!("the file has more than {ANSWERS_MAX} answers"));
         }
@@ -75,7 +80,6 @@ impl FileIndex {
         {
             self.bodies.entry(body).or_insert(spot);
         }
-        let leads_to = answer.target(&url).map(|to| PageKey::of(Method::Get, &to, None));
         let is_page = (200..300).contains(&answer.status) && may_be_read(&answer, &url);
         self.is_done = false;
         self.kept.push(Kept {

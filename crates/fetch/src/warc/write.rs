@@ -28,7 +28,7 @@ pub struct Original {
 /// An exchange as two records, ready to be laid down.
 #[derive(Clone, Debug)]
 pub struct Packed {
-    /// The record `response`, with head and body.
+    /// The record `response`, with head and body; empty if no answer came.
     pub response: Vec<u8>,
     /// The record `request`.
     pub request: Vec<u8>,
@@ -70,18 +70,23 @@ pub fn pack(exchange: &Exchange, seed: u64) -> Packed {
     let mut head = Head::new("response", &response_id, exchange.at);
     head.line("WARC-Target-URI", exchange.url.as_str());
     head.address(exchange.address);
-    if exchange.is_cut {
-        head.line("WARC-Truncated", "unspecified");
+    if let Some(cut) = exchange.cut {
+        head.line("WARC-Truncated", cut.as_str());
     }
     head.line("WARC-Payload-Digest", &digest_text(&digest));
     head.line("Content-Type", "application/http; msgtype=response");
     let is_plain = !is_packed(&exchange.answer_head, &exchange.answer_body);
-    let response = head.record(&[&exchange.answer_head, &exchange.answer_body], is_plain);
+    let response = match exchange.was_answered() {
+        true => head.record(&[&exchange.answer_head, &exchange.answer_body], is_plain),
+        false => Vec::new(),
+    };
 
     let mut head = Head::new("request", &request_id, exchange.at);
     head.line("WARC-Target-URI", exchange.url.as_str());
     head.address(exchange.address);
-    head.line("WARC-Concurrent-To", &response_id);
+    if exchange.was_answered() {
+        head.line("WARC-Concurrent-To", &response_id);
+    }
     head.line("Content-Type", "application/http; msgtype=request");
     let request = head.record(&[&exchange.request_head, &exchange.request_body], true);
 
@@ -90,7 +95,7 @@ pub fn pack(exchange: &Exchange, seed: u64) -> Packed {
         request,
         digest,
         original: Original { id: response_id, url: exchange.url.clone(), at: exchange.at },
-        is_referable: exchange.answer_body.len() >= REFER_FROM && !exchange.is_cut,
+        is_referable: exchange.answer_body.len() >= REFER_FROM && exchange.cut.is_none(),
         address: exchange.address,
         head: exchange.answer_head.clone(),
     }

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod bounds;
+mod bucket;
 mod guard;
 mod h2;
 mod identity;

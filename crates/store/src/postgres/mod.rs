@@ -10,6 +10,7 @@ mod claim;
 mod connect;
 mod create;
 mod delivery;
+mod delivery_list;
 mod document;
 mod finish;
 mod host;
@@ -27,9 +28,9 @@ mod token;
 mod tx;
 
 use crate::{
-    Aborted, Change, Claim, Claimed, Commit, Committed, DeliveryLease, Document, Finished, Gauges, Held,
-    Idempotency, Judged, KeptPart, Lease, NewSnapshot, Put, Registered, Remembered, Result, SnapshotFilter,
-    Store, StoreError, Token,
+    Aborted, Change, Claim, Claimed, Commit, Committed, DeliveryFilter, DeliveryLease, Document, Finished,
+    Gauges, Held, Idempotency, Judged, KeptPart, Lease, ListedDelivery, NewSnapshot, Put, Registered,
+    Remembered, Result, SnapshotFilter, Store, StoreError, Token,
 };
 use async_trait::async_trait;
 use connect::Address;
@@ -375,6 +376,10 @@ impl Store for PostgresStore {
         write!(self, |tx| delivery::promise(&mut tx, &delivery))
     }
 
+    async fn redeliver(&self, id: &DeliveryId, now: Timestamp) -> Result<()> {
+        write!(self, |tx| delivery::redeliver(&mut tx, id, now))
+    }
+
     async fn claim_deliveries(&self, claim: Claim) -> Result<(Vec<DeliveryLease>, Option<Timestamp>)> {
         write!(self, |tx| delivery::claim(&mut tx, &claim))
     }
@@ -432,6 +437,10 @@ impl Store for PostgresStore {
         read!(self, |tx| async { delivery::of_run(&tx, run::key_of(&tx, id).await?).await })
     }
 
+    async fn list_deliveries(&self, filter: DeliveryFilter) -> Result<Vec<ListedDelivery>> {
+        read!(self, |tx| delivery_list::list(&tx, &filter))
+    }
+
     async fn quality(&self, id: &SnapshotId) -> Result<Judged> {
         read!(self, |tx| quality::judged(&tx, id))
     }
@@ -486,6 +495,10 @@ impl Store for PostgresStore {
 
     async fn hosts(&self, limit: usize) -> Result<Vec<(String, String)>> {
         alone!(self, |tx| host::all(&tx, limit))
+    }
+
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        self.clock().await.map(Some)
     }
 
     async fn hosts_named(&self, names: &[String]) -> Result<Vec<(String, String)>> {

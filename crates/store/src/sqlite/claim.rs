@@ -14,20 +14,21 @@ use super::sql::{Sql, damaged, int, len, uint};
 use super::stop;
 use super::writer::Tx;
 use super::{host_lane, lane, tick};
-use crate::{Change, Claim, Claimed, Lease, Result, StoreError};
+use crate::{Change, Claim, Claimed, LANE_REST_MS, Lease, Result, StoreError};
 use model::{Job, JobId, SnapshotId, Timestamp, Trigger, limit};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// Jobs handed out by one call at most: bounds the transaction.
+/// Jobs handed out by one call at most, and lanes passed over: bounds the transaction.
 const CLAIM_JOBS: usize = 1_024;
+const PASSED_OVER: usize = 256;
 
 const NEXT_RUN: &str = "SELECT k, turn FROM snapshot INDEXED BY snapshot_turn
      WHERE ready_at IS NOT NULL AND ready_at <= ?1 ORDER BY turn, ready_at LIMIT 1";
 const NEXT_EXPRESS_RUN: &str = "SELECT k, turn FROM snapshot INDEXED BY snapshot_turn_express
      WHERE ready_at IS NOT NULL AND express = 1 AND ready_at <= ?1 ORDER BY turn, ready_at LIMIT 1";
-const NEXT_LANE: &str = "SELECT k FROM lane INDEXED BY lane_ready
+const NEXT_LANE: &str = "SELECT k, host FROM lane INDEXED BY lane_ready
      WHERE snapshot = ?1 AND ready_at IS NOT NULL AND leased < 2 AND ready_at <= ?2
      AND NOT EXISTS (SELECT 1 FROM host_lane h WHERE h.host = lane.host AND h.node <> ?3)
      ORDER BY ready_at LIMIT 1";
@@ -77,6 +78,7 @@ const NEXT_JOB: &str = "SELECT id, n, epoch FROM job INDEXED BY job_waiting
 const LEASE_JOB: &str =
     "UPDATE job SET state = 2, epoch = epoch + 1, lease_until = ?2, node = ?3 WHERE id = ?1";
 const SERVE_LANE: &str = "UPDATE lane SET leased = leased + 1, served_at = ?2 WHERE k = ?1";
+const REST_LANE: &str = "UPDATE lane SET served_at = ?2 WHERE k = ?1";
 const SERVE_RUN: &str = "UPDATE snapshot SET waiting = waiting - ?2, leased = leased + ?2,
          turn = max(turn, (SELECT v FROM turn WHERE only = 0)) + ?2
      WHERE k = ?1 RETURNING records, leased, limit_total";
@@ -92,6 +94,15 @@ struct Asked {
     created_at: Timestamp,
 }
 
+/// What a run has for a node.
+enum Next {
+    Job(Box<Lease>),
+    /// Its first lane is one of those that the caller passes over: it rests now.
+    Rests,
+    /// Other nodes work for all hosts of which it has ready jobs.
+    Others,
+}
+
 pub(super) fn claim(tx: &mut Tx<'_>, claim: &Claim) -> Result<Claimed> {
     let mut runs: HashMap<i64, Asked> = HashMap::new();
     let mut leases = Vec::new();
@@ -99,14 +110,18 @@ pub(super) fn claim(tx: &mut Tx<'_>, claim: &Claim) -> Result<Claimed> {
     if tx.conn.one(ENDED, [claim.now.ms()], |_| Ok(()))?.is_some() {
         tick::lose(tx, None, claim.now)?;
     }
-    let mut passing = false;
+    let (mut passing, mut passed_over) = (false, 0);
     while leases.len() < claim.jobs.min(CLAIM_JOBS) {
+        if passed_over == PASSED_OVER {
+            // There may be more that is due, but not in this transaction.
+            return Ok(Claimed { leases, next_due: Some(claim.now) });
+        }
         let Some((run, turn)) = next_run(tx, claim, passing)? else { break };
         match claim_from(tx, claim, run, turn, &mut runs) {
-            Ok(Some(lease)) => leases.push(lease),
-            // Other nodes work for all hosts of which it has ready jobs.
-            Ok(None) if !passing => passing = true,
-            Ok(None) => break,
+            Ok(Next::Job(lease)) => leases.push(*lease),
+            Ok(Next::Rests) => passed_over += 1,
+            Ok(Next::Others) if !passing => passing = true,
+            Ok(Next::Others) => break,
             // The rest of the store is fine: only this run ends, and says why, instead of stopping every worker.
             Err(StoreError::Damaged(why)) => {
                 tracing::error!(error = %why, "a job cannot be read; its run ends");
@@ -148,19 +163,27 @@ fn next_due(tx: &Tx<'_>, claim: &Claim, passing: bool) -> Result<Option<Timestam
     Ok(first.map(Timestamp::from_ms))
 }
 
-/// The next job of that run for this node. The caller has seen that one is ready, but other nodes may hold the hosts.
+/// The next job of that run for this node. The caller has seen that one is ready, but its host may rest or be another
+/// node's.
 fn claim_from(
     tx: &mut Tx<'_>,
     claim: &Claim,
     run: i64,
     turn: i64,
     runs: &mut HashMap<i64, Asked>,
-) -> Result<Option<Lease>> {
+) -> Result<Next> {
     let missing = || damaged("a run says that it is ready but has no job");
     let now = claim.now.ms();
-    let Some(lane) = tx.conn.one(NEXT_LANE, (run, now, &claim.node), |r| r.get::<_, i64>(0))? else {
-        return Ok(None);
-    };
+    let next = tx
+        .conn
+        .one(NEXT_LANE, (run, now, &claim.node), |r| Ok((r.get::<_, i64>(0)?, r.get::<_, String>(1)?)))?;
+    let Some((lane, host)) = next else { return Ok(Next::Others) };
+    if claim.pass_over.contains(&host) {
+        tx.conn.exec(REST_LANE, (lane, claim.now.plus_ms(LANE_REST_MS).ms()))?;
+        lane::refresh(tx.conn, lane)?;
+        tx.conn.exec(SET_RUN_READY, (run, lane::next_ready(tx.conn, run)?))?;
+        return Ok(Next::Rests);
+    }
     let (job, n, epoch) = tx
         .conn
         .one(NEXT_JOB, [lane], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?, r.get::<_, i64>(2)?)))?
@@ -199,14 +222,14 @@ fn claim_from(
             root_left.insert(root, most.saturating_sub(lane::root_records(tx.conn, run, root)?));
         }
     }
-    Ok(Some(Lease {
+    Ok(Next::Job(Box::new(Lease {
         job: Job { id: JobId(job), snapshot: asked.id.clone(), inputs },
         epoch: uint(epoch) + 1,
         trigger: Arc::clone(&asked.trigger),
         created_at: asked.created_at,
         records_left: limit_total.map(|most| most.saturating_sub(records)),
         root_left,
-    }))
+    })))
 }
 
 /// Moves the end of leases; what became of each.

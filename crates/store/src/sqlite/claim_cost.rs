@@ -21,6 +21,7 @@ const STATEMENTS: &[&str] = &[
     NEXT_LANE,
     NEXT_JOB,
     LEASE_JOB,
+    REST_LANE,
     SERVE_LANE,
     TAKE,
     SERVE_RUN,
@@ -62,7 +63,14 @@ fn count(tx: &Tx<'_>, status: StatementStatus) -> i32 {
 }
 
 fn asked(node: &str) -> Claim {
-    Claim { jobs: 8, express_only: false, node: node.into(), now: NOW, lease_until: NOW.plus_ms(60_000) }
+    Claim {
+        jobs: 8,
+        express_only: false,
+        node: node.into(),
+        now: NOW,
+        lease_until: NOW.plus_ms(60_000),
+        pass_over: Vec::new(),
+    }
 }
 
 struct Bench(Writer);
@@ -70,7 +78,7 @@ struct Bench(Writer);
 impl Bench {
     fn new() -> Self {
         let conn = Connection::open_in_memory().unwrap();
-        schema::prepare(&conn).unwrap();
+        schema::prepare(&conn, true).unwrap();
         Self(Writer::new(conn, None, broadcast::channel(4).0).unwrap())
     }
 
@@ -119,6 +127,45 @@ impl Bench {
             ))
         })
     }
+}
+
+impl Bench {
+    /// Hosts of the jobs that are handed out then, and when the next is due.
+    fn claim_but(&mut self, crowded: &str, jobs: usize, now: Timestamp) -> (Vec<String>, Option<Timestamp>) {
+        let asked = Claim {
+            jobs,
+            express_only: false,
+            node: "n".into(),
+            now,
+            lease_until: now.plus_ms(60_000),
+            pass_over: vec![crowded.to_owned()],
+        };
+        let claimed = self.run(move |tx| super::claim(tx, &asked));
+        let host = |lease: &Lease| lease.job.inputs[0].host.clone();
+        (claimed.leases.iter().map(host).collect(), claimed.next_due)
+    }
+}
+
+#[test]
+fn the_lanes_of_a_crowded_host_rest() {
+    let mut bench = Bench::new();
+    // 600 runs for one host, one of them for another host, too.
+    for run in 0..599 {
+        bench.fill(run, 1, 1, None);
+    }
+    bench.fill(599, 2, 2, None);
+    // A transaction passes over so many at most; then there is more to ask for at once.
+    let mut given = Vec::new();
+    for _ in 0..3 {
+        let (hosts, due) = bench.claim_but("h0", 8, NOW);
+        given.extend(hosts);
+        assert!(given.len() == 1 || due == Some(NOW), "{given:?} {due:?}");
+    }
+    assert_eq!(given, ["h1"], "the other host's job is found behind them");
+    let rested = NOW.plus_ms(LANE_REST_MS);
+    assert_eq!(bench.claim_but("", 8, NOW), (Vec::new(), Some(rested)), "all of them rest");
+    let (hosts, _) = bench.claim_but("", 1_000, rested);
+    assert_eq!(hosts.len(), 600);
 }
 
 fn cost(jobs: u64, hosts: u64, runs: u64, limit_per_input: Option<u64>) -> i32 {
@@ -179,7 +226,7 @@ fn every_statement_walks_an_index() {
     let bench = Bench::new();
     let _ = &bench;
     let conn = Connection::open_in_memory().unwrap();
-    schema::prepare(&conn).unwrap();
+    schema::prepare(&conn, true).unwrap();
     for sql in STATEMENTS {
         let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let n = plan.parameter_count();

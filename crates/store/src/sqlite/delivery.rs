@@ -1,7 +1,8 @@
 //! Deliveries: promised, woken, leased, and what became of an attempt.
 //!
 //! Invariants: a delivery is woken in the transaction that gave it something to do, so no wake-up is lost; once it
-//! has ended it stays so; the epoch grows with each claim and each loss of a lease.
+//! has ended it stays so, but for a failed one that is taken up again; the epoch grows with each claim, each loss of a
+//! lease and each taking up.
 
 use super::query;
 use super::run::Run;
@@ -59,7 +60,7 @@ fn tell(tx: &mut Tx<'_>, id: &str) -> Result<()> {
     Ok(())
 }
 
-fn read_id(text: &str) -> Result<DeliveryId> {
+pub(super) fn read_id(text: &str) -> Result<DeliveryId> {
     DeliveryId::parse(text).ok_or_else(|| damaged(format!("`{text}` is no delivery id")))
 }
 
@@ -128,6 +129,24 @@ pub(super) fn promise(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<()> {
         return Err(StoreError::Conflict("the snapshot has expired"));
     }
     insert(tx, run.k, delivery, DeliveryState::Waiting, delivery.created_at)
+}
+
+/// Takes a failed delivery up again, from the part that failed on.
+pub(super) fn redeliver(tx: &mut Tx<'_>, id: &DeliveryId, now: Timestamp) -> Result<()> {
+    let delivery = of_id(tx.conn, id)?;
+    if delivery.state != DeliveryState::Failed {
+        return Err(StoreError::Conflict("the delivery has not failed"));
+    }
+    if Run::of_id(tx.conn, &delivery.snapshot)?.state == SnapshotState::Expired {
+        return Err(StoreError::Conflict("the snapshot has expired"));
+    }
+    // Another epoch: an answer to the attempt that failed comes too late.
+    tx.conn.exec(
+        "UPDATE delivery SET state = 'waiting', due = ?2, failures = 0, failing_since = NULL, epoch = epoch + 1
+         WHERE id = ?1",
+        (id.as_str(), now.ms()),
+    )?;
+    tell(tx, id.as_str())
 }
 
 pub(super) fn claim(tx: &mut Tx<'_>, claim: &Claim) -> Result<(Vec<DeliveryLease>, Option<Timestamp>)> {

@@ -9,6 +9,7 @@ mod archive;
 mod claim;
 mod create;
 mod delivery;
+mod delivery_list;
 mod document;
 mod finish;
 mod host;
@@ -27,9 +28,9 @@ mod token;
 mod writer;
 
 use crate::{
-    Aborted, Change, Claim, Claimed, Commit, Committed, DeliveryLease, Document, Finished, Gauges, Held,
-    Idempotency, Judged, KeptPart, Lease, NewSnapshot, Put, Registered, Remembered, Result, SnapshotFilter,
-    Store, StoreError, Token,
+    Aborted, Change, Claim, Claimed, Commit, Committed, DeliveryFilter, DeliveryLease, Document, Finished,
+    Gauges, Held, Idempotency, Judged, KeptPart, Lease, ListedDelivery, NewSnapshot, Put, Registered,
+    Remembered, Result, SnapshotFilter, Store, StoreError, Token,
 };
 use async_trait::async_trait;
 use model::{
@@ -69,9 +70,20 @@ impl SqliteStore {
     /// while doing so. [`StoreError::Damaged`] if the file is no database of ours or of a newer version,
     /// [`StoreError::Unavailable`] if it cannot be opened.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, true)
+    }
+
+    /// Brings a database file to this version's form, making it if need be; its schema version before and after.
+    pub fn migrate(path: impl AsRef<Path>) -> Result<(u32, u32)> {
+        let conn = Connection::open(path.as_ref())?;
+        schema::prepare(&conn, true)
+    }
+
+    /// As [`SqliteStore::open`]; without `migrate` a file of an older version is refused with [`StoreError::Invalid`].
+    pub fn open_with(path: impl AsRef<Path>, migrate: bool) -> Result<Self> {
         let path = path.as_ref();
         let conn = Connection::open(path)?;
-        schema::prepare(&conn)?;
+        schema::prepare(&conn, migrate)?;
         let (news, _) = broadcast::channel(NEWS);
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
@@ -89,7 +101,7 @@ impl SqliteStore {
     /// An empty store that lives as long as this value. Calls run on the calling task without waiting for anything.
     pub fn in_memory() -> Result<Self> {
         let conn = Connection::open_in_memory()?;
-        schema::prepare(&conn)?;
+        schema::prepare(&conn, true)?;
         let (news, _) = broadcast::channel(NEWS);
         let writer = Writer::new(conn, None, news.clone())?;
         Ok(Self { engine: Engine::Memory(Box::new(Mutex::new(Some(writer)))), news })
@@ -239,6 +251,11 @@ impl Store for SqliteStore {
         self.write(move |tx| delivery::promise(tx, &delivery)).await
     }
 
+    async fn redeliver(&self, id: &DeliveryId, now: Timestamp) -> Result<()> {
+        let id = id.clone();
+        self.write(move |tx| delivery::redeliver(tx, &id, now)).await
+    }
+
     async fn claim_deliveries(&self, claim: Claim) -> Result<(Vec<DeliveryLease>, Option<Timestamp>)> {
         self.prepare(move |tx| delivery::claim(tx, &claim)).await
     }
@@ -305,6 +322,10 @@ impl Store for SqliteStore {
     async fn deliveries(&self, id: &SnapshotId) -> Result<Vec<Delivery>> {
         let id = id.clone();
         self.read(move |conn| delivery::of_run(conn, run::key_of(conn, &id)?)).await
+    }
+
+    async fn list_deliveries(&self, filter: DeliveryFilter) -> Result<Vec<ListedDelivery>> {
+        self.read(move |conn| delivery_list::list(conn, &filter)).await
     }
 
     async fn quality(&self, id: &SnapshotId) -> Result<Judged> {

@@ -120,6 +120,7 @@ pub(crate) async fn express_is_for_express_runs_only(world: &World) {
         node: "n".into(),
         now,
         lease_until: now.plus_ms(LEASE_MS),
+        pass_over: Vec::new(),
     };
     let claimed = world.store().claim(claim(1, true, at(1))).await.unwrap();
     assert_eq!(claimed.leases[0].job.snapshot, express);
@@ -146,6 +147,7 @@ pub(crate) async fn what_is_not_due_is_told_and_not_leased(world: &World) {
         node: "n".into(),
         now,
         lease_until: now.plus_ms(LEASE_MS),
+        pass_over: Vec::new(),
     };
     let lease = world.store().claim(claim(at(1))).await.unwrap().leases.remove(0);
     let idle = world.store().claim(claim(at(2))).await.unwrap();

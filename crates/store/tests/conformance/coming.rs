@@ -25,8 +25,14 @@ pub(crate) async fn a_run_is_starting_until_it_is_committed(world: &World) {
 
 pub(crate) async fn no_worker_sees_a_run_that_is_starting(world: &World) {
     let id = world.prepare(&trigger(), slices("a", 0, 5, 2), at(0)).await;
-    let claim =
-        Claim { jobs: 9, express_only: false, node: "n".into(), now: at(1_000), lease_until: at(2_000) };
+    let claim = Claim {
+        jobs: 9,
+        express_only: false,
+        node: "n".into(),
+        now: at(1_000),
+        lease_until: at(2_000),
+        pass_over: Vec::new(),
+    };
     let claimed = world.store().claim(claim).await.unwrap();
     assert!(claimed.leases.is_empty());
     assert_eq!(claimed.next_due, None, "and nobody waits for it");

@@ -22,8 +22,14 @@ async fn settle(world: &World, lease: &Lease, ms: i64) {
 }
 
 async fn ask(world: &World, node: &str, jobs: usize, now: Timestamp) -> Claimed {
-    let claim =
-        Claim { jobs, express_only: false, node: node.into(), now, lease_until: now.plus_ms(LEASE_MS) };
+    let claim = Claim {
+        jobs,
+        express_only: false,
+        node: node.into(),
+        now,
+        lease_until: now.plus_ms(LEASE_MS),
+        pass_over: Vec::new(),
+    };
     world.node(usize::from(node == "two")).claim(claim).await.unwrap()
 }
 
@@ -48,7 +54,14 @@ pub(crate) async fn nodes_that_claim_at_once_share_no_host(world: &World) {
     let all = |n: usize| {
         let now = at(1);
         let node = format!("node-{n}");
-        let claim = Claim { jobs: 7, express_only: false, node, now, lease_until: now.plus_ms(LEASE_MS) };
+        let claim = Claim {
+            jobs: 7,
+            express_only: false,
+            node,
+            now,
+            lease_until: now.plus_ms(LEASE_MS),
+            pass_over: Vec::new(),
+        };
         world.node(n).claim(claim)
     };
     let (a, b, c, d) = tokio::join!(all(0), all(1), all(2), all(3));

@@ -96,7 +96,8 @@ impl World {
     /// Claims as the node of that name.
     pub(crate) async fn claim_as(&self, node: &str, jobs: usize, now: Timestamp) -> Vec<Lease> {
         let lease_until = now.plus_ms(LEASE_MS);
-        let claim = Claim { jobs, express_only: false, node: node.into(), now, lease_until };
+        let claim =
+            Claim { jobs, express_only: false, node: node.into(), now, lease_until, pass_over: Vec::new() };
         self.store().claim(claim).await.unwrap().leases
     }
 

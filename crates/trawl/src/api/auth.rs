@@ -23,8 +23,13 @@ use subtle::ConstantTimeEq;
 
 /// Milliseconds for which a token read from the store is believed.
 const CACHE_MS: u64 = 2_000;
+/// Id and name of whoever has the token from the settings.
+const OPERATOR: &str = "operator";
 /// Tokens remembered at once; the cache is emptied when full.
 const CACHE_TOKENS: usize = 1_024;
+
+/// Stands for the id of a token, which never looks so.
+const SCHEDULE: &str = "schedule";
 
 /// Somebody with a valid token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,11 +38,21 @@ pub(super) struct Principal {
     pub(super) id: Arc<str>,
     /// What the operator calls the token.
     pub(super) name: Arc<str>,
-    datasets: Option<Arc<[String]>>,
+    pub(super) datasets: Option<Arc<[String]>>,
     expires_at: Option<Timestamp>,
 }
 
 impl Principal {
+    /// A schedule that begins a run. What its maker might not do was refused when it was made.
+    pub(super) fn schedule(id: &str) -> Self {
+        Self { id: SCHEDULE.into(), name: id.into(), datasets: None, expires_at: None }
+    }
+
+    /// Is it a schedule?
+    pub(super) fn is_schedule(&self) -> bool {
+        &*self.id == SCHEDULE
+    }
+
     /// May it use this dataset? Its token names ids, aliases or scraper names.
     pub(super) fn may_use(&self, dataset_id: &str, scraper: Option<&Scraper>) -> bool {
         let Some(allowed) = &self.datasets else { return true };
@@ -48,6 +63,11 @@ impl Principal {
                     || is_allowed(scraper.dataset_id())
                     || scraper.aliases().iter().any(|alias| is_allowed(alias))
             })
+    }
+
+    /// Is what the token of that id brought its own? Everything is the operator's.
+    pub(super) fn owns(&self, token: &str) -> bool {
+        &*self.id == OPERATOR || &*self.id == token
     }
 
     /// May it see what belongs to no dataset in particular? 403 if its token is limited to some.
@@ -142,7 +162,7 @@ async fn recognise(shared: &Shared, hash: &[u8; 32]) -> Result<Option<Principal>
     if let Some(operator) = &shared.settings.api_token
         && bool::from(Sha256::digest(operator.as_bytes())[..].ct_eq(&hash[..]))
     {
-        let name: Arc<str> = "operator".into();
+        let name: Arc<str> = OPERATOR.into();
         return Ok(Some(Principal { id: name.clone(), name, datasets: None, expires_at: None }));
     }
     let now = shared.clock.now();

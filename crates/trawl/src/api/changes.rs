@@ -13,7 +13,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
-use format::Shape;
+use format::{Column, Shape};
 use futures_util::TryStreamExt;
 use model::diff::ChangeKind;
 use model::{Format, Snapshot, SnapshotId, SnapshotState, Timestamp, Trigger};
@@ -103,10 +103,27 @@ pub(super) async fn changes(
             }
             Layout::Flat(Shape::Csv { columns, formula_guard })
         }
+        (Shape::Xlsx { columns }, before) => {
+            let own = ["change", "changed_fields"].map(str::to_owned);
+            let mut columns: Vec<String> = own.into_iter().chain(columns).collect();
+            if let Some(Shape::Xlsx { columns: before }) = before {
+                columns.extend(before);
+            }
+            Layout::Flat(Shape::Xlsx { columns })
+        }
+        (Shape::Parquet { columns }, before) => {
+            let own = [("change", format::Kind::Text), ("changed_fields", format::Kind::Json)];
+            let own = own.map(|(name, kind)| Column { name: name.to_owned(), kind });
+            let mut columns: Vec<Column> = own.into_iter().chain(columns).collect();
+            if let Some(Shape::Parquet { columns: before }) = before {
+                columns.extend(before);
+            }
+            Layout::Flat(Shape::Parquet { columns })
+        }
         (shape, _) => Layout::Nested(shape),
     };
     let packed = query.flag("compress");
-    let gzip = packed || takes_gzip(&headers);
+    let gzip = packed || (takes_gzip(&headers) && !format.is_packed());
     let stream = shared.changes.stream(between, kinds, layout, gzip);
     let stream = stream.inspect_err(|error| tracing::error!(%error, "a comparison broke off"));
     let mut response = Body::from_stream(stream).into_response();

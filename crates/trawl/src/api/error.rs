@@ -77,6 +77,11 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "Access denied.")
     }
 
+    /// 403, and why.
+    pub(super) fn forbidden(message: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, message)
+    }
+
     /// 400: sentences about the query or the options.
     pub(super) fn options(sentences: Vec<String>) -> Self {
         let error = sentences.join("; ");
@@ -177,6 +182,17 @@ impl ApiError {
     /// The sentence in `error`.
     pub(super) fn text(&self) -> String {
         self.0.body["error"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Was an idempotency key used with another request?
+    pub(super) fn is_conflict(&self) -> bool {
+        self.0.status == StatusCode::CONFLICT
+    }
+
+    /// May the same request be taken a little later?
+    pub(super) fn may_pass(&self) -> bool {
+        let status = self.0.status;
+        status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
     }
 
     /// The status.

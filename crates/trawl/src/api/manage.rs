@@ -6,13 +6,13 @@ use super::error::{ApiError, Result};
 use super::ingest::Writer;
 use super::progress::status;
 use super::query::{Kind, Param, Query, optional, required};
-use super::submit::{commit, find, not_too_many, origin};
+use super::submit::{SCHEDULED, commit, find, not_too_many, origin};
 use super::{Shared, ids_of};
 use axum::Json;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::HeaderName;
 use axum::response::{IntoResponse, Response};
-use model::{Door, SnapshotId, SnapshotState, limit};
+use model::{Door, Snapshot, SnapshotId, SnapshotState, limit};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use store::{SnapshotFilter, StoreError};
@@ -29,7 +29,7 @@ pub(super) const LIST: &[Param] = &[
     optional("from_date", Kind::Date, "Created then or later."),
     optional("to_date", Kind::Date, "Created then or before; a day counts to its end."),
     optional("with_total", Kind::Flag, "Say in X-Total-Count how many there are."),
-    optional("trigger_type", Kind::Word(&["ALL", "CP", "API"]), "How they were triggered."),
+    optional("trigger_type", Kind::Word(&["ALL", "CP", "API", "SCHEDULE"]), "How they were triggered."),
 ];
 
 const DAY_MS: i64 = 86_400_000;
@@ -77,6 +77,13 @@ pub(super) async fn rerun(
     if replay && !shared.archive.is_kept(&old.id).await.map_err(ApiError::internal)?.0 {
         return Err(ApiError::bad("The pages of this snapshot were not kept"));
     }
+    let lends =
+        !principal.owns(&old.trigger.origin.token) && old.trigger.wishes.request_headers.has_secrets();
+    if lends && !replay {
+        return Err(ApiError::forbidden(
+            "The request_headers of this snapshot may hold another token's credentials; trigger it with your own",
+        ));
+    }
     not_too_many(&shared, &scraper).await?;
     shared.catalogue.pin(&scraper).await.map_err(ApiError::unavailable)?;
     let now = shared.clock.now();
@@ -85,6 +92,10 @@ pub(super) async fn rerun(
     scraper.name().clone_into(&mut trigger.scraper);
     trigger.origin = origin(&parts, &principal);
     trigger.express = false;
+    if lends {
+        // They are of no use to a replay, and would be this token's own afterwards.
+        trigger.wishes.request_headers.drop_secrets();
+    }
     // A replay refers to what was kept; run against the sites again, it keeps pages of its own.
     trigger.wishes.replay = replay.then(|| old.id.clone());
     // A deadline is so far from the beginning; the same distance again.
@@ -149,6 +160,9 @@ pub(super) async fn list(
                 "trigger": { "type": snapshot.trigger.origin.kind },
                 "scraper_version": snapshot.trigger.scraper_version,
             });
+            if let Some(id) = schedule_of(snapshot) {
+                row["schedule_id"] = json!(id);
+            }
             if let Some(grade) = snapshot.grade() {
                 row["quality"] = json!(grade.as_str());
             }
@@ -163,6 +177,12 @@ pub(super) async fn list(
         response.headers_mut().insert(HeaderName::from_static("x-total-count"), total.into());
     }
     Ok(response)
+}
+
+/// The schedule that began it.
+pub(super) fn schedule_of(snapshot: &Snapshot) -> Option<&str> {
+    let origin = &snapshot.trigger.origin;
+    (origin.kind == SCHEDULED).then_some(origin.user.as_str())
 }
 
 /// What was asked and how it went (api.md 6.6; capitals as documented).
@@ -205,6 +225,9 @@ pub(super) async fn log(
         "Success_rate": (counts.records * 100).checked_div(rows).unwrap_or(100),
     });
     body["scraper_version"] = json!(trigger.scraper_version);
+    if let Some(id) = schedule_of(&snapshot) {
+        body["schedule_id"] = json!(id);
+    }
     if let Some(quality) = &snapshot.quality {
         body["quality"] = json!(quality.grade.as_str());
         body["quality_reasons"] = json!(quality.reasons);

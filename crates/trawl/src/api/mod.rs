@@ -10,14 +10,18 @@ mod auth;
 mod body;
 mod changes;
 mod datasets;
+mod defaults;
 mod delivery;
+mod delivery_list;
 mod destination;
 mod error;
 mod explain;
 mod hosts;
 mod ingest;
+mod keeper;
 mod lanes;
 mod manage;
+mod nodes;
 mod openapi;
 mod options;
 mod patience;
@@ -26,6 +30,7 @@ mod proxies;
 mod quality;
 mod query;
 mod routes;
+mod schedules;
 mod server;
 mod snapshot;
 mod submit;
@@ -33,17 +38,22 @@ mod trigger;
 
 pub use auth::new_token;
 pub use hosts::Hosts;
+pub use keeper::keep_schedules;
 pub use openapi::openapi;
 pub use proxies::Source as Proxies;
-pub use routes::router;
+pub use routes::{router, worker_router};
 pub use server::{serve, tls_config};
 
 use crate::archive::Archive;
 use crate::catalogue::Catalogue;
 use crate::changes::Changes;
 use crate::clock::Clock;
+use crate::deliver::Courier;
 use crate::metrics::Source;
+use crate::nodes::Nodes;
 use crate::rows::Rows;
+use crate::schedule::shelf::Shelf;
+use crate::shards::Shards;
 use auth::Gate;
 use body::Bounds;
 use error::{ApiError, Result};
@@ -79,6 +89,8 @@ pub struct Settings {
     pub shutdown: Duration,
     /// Whether rows that the quality gate fails are held back, if the trigger does not say.
     pub quarantine: bool,
+    /// Hosts with several lanes.
+    pub shards: Arc<Shards>,
 }
 
 /// What the API works with.
@@ -101,6 +113,12 @@ pub struct Api {
     pub metrics: Option<Source>,
     /// How the proxies fare.
     pub proxies: Proxies,
+    /// Who works on this store.
+    pub nodes: Arc<Nodes>,
+    /// Told when a schedule was made, changed or taken away.
+    pub schedules: Arc<tokio::sync::Notify>,
+    /// Files to other places.
+    pub courier: Arc<Courier>,
     /// Bounds.
     pub settings: Settings,
 }
@@ -116,6 +134,9 @@ struct Shared {
     hosts: Arc<dyn Hosts>,
     metrics: Option<Source>,
     proxies: Proxies,
+    nodes: Arc<Nodes>,
+    schedules: Arc<tokio::sync::Notify>,
+    courier: Arc<Courier>,
     settings: Settings,
     gate: Gate,
     /// Zones that clients said they made: name and type.
@@ -123,6 +144,30 @@ struct Shared {
 }
 
 impl Shared {
+    fn of(api: &Api) -> Self {
+        Self {
+            store: api.store.clone(),
+            rows: api.rows.clone(),
+            archive: api.archive.clone(),
+            changes: api.changes.clone(),
+            catalogue: api.catalogue.clone(),
+            clock: api.clock.clone(),
+            hosts: api.hosts.clone(),
+            metrics: api.metrics.clone(),
+            proxies: api.proxies.clone(),
+            nodes: api.nodes.clone(),
+            schedules: api.schedules.clone(),
+            courier: api.courier.clone(),
+            settings: api.settings.clone(),
+            gate: Gate::default(),
+            zones: std::sync::Mutex::default(),
+        }
+    }
+
+    fn shelf(&self) -> Shelf {
+        Shelf { store: self.store.clone(), vault: self.courier.vault().clone() }
+    }
+
     fn bounds(&self) -> Bounds {
         Bounds { bytes: self.settings.body_bytes_max, idle: self.settings.body_idle_timeout }
     }

@@ -4,9 +4,10 @@
 
 use super::query::Param;
 use super::{
-    archive, changes, datasets, delivery, explain, hosts, manage, options, progress, quality, snapshot,
+    archive, changes, datasets, delivery, delivery_list, destination, explain, hosts, manage, options,
+    progress, quality, snapshot,
 };
-use model::limit;
+use model::{Format, limit};
 use serde_json::{Map, Value, json};
 
 /// What an operation answers with 200.
@@ -39,6 +40,7 @@ struct Operation {
 enum Body {
     Inputs,
     Deliver,
+    Schedule,
     Anything,
 }
 
@@ -61,6 +63,13 @@ const fn post(
     more: &'static [u16],
 ) -> Operation {
     Operation { method: "post", path, about, query, body, good, more, public: false }
+}
+
+/// Another method, where an id of a schedule is in the path.
+const fn schedule(method: &'static str, about: &'static str, body: Option<Body>) -> Operation {
+    let more: &[u16] = if body.is_some() { &[400, 403, 404, 408, 413, 415] } else { &[400, 403, 404] };
+    let path = "/datasets/v3/schedules/{schedule_id}";
+    Operation { method, path, about, query: &[], body, good: Good::Object, more, public: false }
 }
 
 const fn public(path: &'static str, about: &'static str, good: Good, more: &'static [u16]) -> Operation {
@@ -201,12 +210,83 @@ const OPERATIONS: &[Operation] = &[
         Good::Object,
         &[400, 403, 404],
     ),
+    post(
+        "/datasets/v3/delivery/{delivery_id}/retry",
+        "Take a failed delivery up again, from the part that failed on.",
+        &[],
+        None,
+        Good::Object,
+        &[400, 403, 404, 409],
+    ),
+    get(
+        "/datasets/v3/deliveries",
+        "Deliveries with their attempts, the newest first; of all snapshots, the newest 50,000 deliveries are looked at.",
+        delivery_list::LIST,
+        Good::Array,
+        &[400, 403, 404],
+    ),
+    get(
+        "/datasets/v3/delivery_settings/{dataset_id}",
+        "Where snapshots of a dataset are delivered unless their trigger says otherwise, without the credentials.",
+        &[],
+        Good::Object,
+        &[400, 403, 404],
+    ),
+    Operation {
+        method: "put",
+        path: "/datasets/v3/delivery_settings/{dataset_id}",
+        about: "Set where snapshots of a dataset are delivered unless their trigger says otherwise.",
+        query: &[],
+        body: Some(Body::Deliver),
+        good: Good::Object,
+        more: &[400, 403, 404, 408, 413, 415],
+        public: false,
+    },
+    Operation {
+        method: "delete",
+        path: "/datasets/v3/delivery_settings/{dataset_id}",
+        about: "Forget it; deliveries that were promised are kept.",
+        query: &[],
+        body: None,
+        good: Good::Object,
+        more: &[400, 403, 404],
+        public: false,
+    },
+    post(
+        "/datasets/delivery_settings/test",
+        "Try a destination with a few bytes: which steps worked, and which one did not.",
+        &[],
+        Some(Body::Deliver),
+        Good::Object,
+        &[400, 408, 413, 415],
+    ),
     get(
         "/datasets/v3/scrapers",
         "Scrapers with the schemas of their doors.",
         datasets::SCRAPERS,
         Good::Array,
         &[400],
+    ),
+    get("/datasets/v3/schedules", "Saved triggers that run by themselves.", &[], Good::Array, &[400]),
+    post(
+        "/datasets/v3/schedules",
+        "Save a trigger with a cron expression.",
+        &[],
+        Some(Body::Schedule),
+        Good::Object,
+        &[400, 403, 404, 408, 413, 415],
+    ),
+    schedule("get", "One schedule: what is planned, what ran, its inputs.", None),
+    schedule("put", "Replace its definition.", Some(Body::Schedule)),
+    schedule("patch", "Change some of its fields.", Some(Body::Anything)),
+    schedule("delete", "Take it away; its runs stay.", None),
+    post(
+        "/datasets/v3/schedules/{schedule_id}/run",
+        "Begin a run of it now.",
+        &[],
+        None,
+        Good::Object,
+        &[400, 403, 404, 409],
     ),
     get("/datasets/list", "Datasets by id and name.", &[], Good::Array, &[]),
     get("/datasets/{dataset_id}/metadata", "The fields of a dataset.", &[], Good::Object, &[400, 403, 404]),
@@ -219,6 +299,7 @@ const OPERATIONS: &[Operation] = &[
     ),
     get("/hosts/{host}", "One host, by its name with its port.", &[], Good::Object, &[400, 403, 404]),
     get("/proxies", "How the proxies for pages fare.", &[], Good::Array, &[]),
+    get("/nodes", "The processes that work on this store.", &[], Good::Object, &[403]),
     get("/status", "That the server takes requests.", &[], Good::Object, &[]),
     get("/customer/balance", "Always nothing: this server has no accounts.", &[], Good::Object, &[]),
     get("/zone/get_active_zones", "Always none: this server has no zones.", &[], Good::Array, &[]),
@@ -343,6 +424,10 @@ fn good(good: Good) -> Value {
                 } },
                 "application/x-ndjson": { "schema": { "type": "string" } },
                 "text/csv": { "schema": { "type": "string" } },
+                "application/vnd.apache.parquet": { "schema": { "type": "string", "format": "binary" } },
+                "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": {
+                    "schema": { "type": "string", "format": "binary" },
+                },
                 "application/gzip": { "schema": { "type": "string", "format": "binary" } },
             },
         }),
@@ -407,11 +492,43 @@ fn request_body(body: Body) -> Value {
                 "type": "object", "required": ["deliver"],
                 "properties": {
                     "deliver": {
-                        "type": "object", "required": ["type", "endpoint"],
-                        "properties": { "type": { "const": "webhook" }, "endpoint": { "type": "string", "format": "uri" } },
+                        "type": "object", "required": ["type"],
+                        "properties": {
+                            "type": { "enum": destination::AVAILABLE },
+                            "endpoint": { "type": "string", "format": "uri" },
+                            "filename": { "type": "object", "properties": {
+                                "template": { "type": "string" },
+                                "extension": { "enum": Format::ALL.iter().map(|f| f.as_str()).collect::<Vec<_>>() },
+                            } },
+                            "bucket": { "type": "string" }, "region": { "type": "string" },
+                            "container": { "type": "string" }, "directory": { "type": "string" },
+                            "endpoint_url": { "type": "string", "format": "uri" },
+                            "path": { "type": "string" }, "port": { "type": "integer" },
+                            "host_key": { "type": "string" }, "known_hosts": { "type": "string" },
+                            "address": { "type": "string", "format": "email" },
+                            "credentials": { "type": "object" },
+                        },
                     },
                     "compress": { "type": "boolean" },
                     "batch_size": { "type": "integer", "minimum": 1000 },
+                },
+            } } },
+        }),
+        Body::Schedule => json!({
+            "required": true,
+            "content": { "application/json": { "schema": {
+                "type": "object", "required": ["dataset_id", "cron", "input"], "additionalProperties": false,
+                "properties": {
+                    "name": { "type": "string", "maxLength": 200 },
+                    "dataset_id": { "type": "string", "maxLength": 200 },
+                    "cron": { "type": "string", "description": "5 fields, or 6 with seconds first." },
+                    "time_zone": { "type": "string", "description": "IANA name; `UTC` if absent." },
+                    "options": { "type": "object", "description": "Options of the trigger, by their names." },
+                    "input": { "type": "array", "minItems": 1, "items": { "type": "object" } },
+                    "deliver": { "type": ["object", "null"] },
+                    "missed": { "enum": ["skip", "once", "all"] },
+                    "overlap": { "enum": ["allow", "skip", "wait"] },
+                    "enabled": { "type": "boolean" },
                 },
             } } },
         }),

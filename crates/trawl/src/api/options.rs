@@ -10,7 +10,7 @@ use extract::Scraper;
 use http::{HeaderName, HeaderValue};
 use model::{
     Artifact, Cargo, DatasetId, Delivery, DeliveryId, DeliveryState, Destination, Door, Format, HiddenLines,
-    Notice, Origin, Promise, Reuse, SnapshotId, Timestamp, Trigger, Wishes, duration_ms, limit,
+    Notice, Origin, Promise, Reuse, Sealed, SnapshotId, Timestamp, Trigger, Wishes, duration_ms, limit,
 };
 use serde_json::{Map, Value};
 
@@ -35,6 +35,8 @@ const OWN_HEADERS: &[&str] =
     &["host", "content-length", "content-type", "content-encoding", "transfer-encoding", "connection"];
 /// Options that only the query may set: they decide how the body is read.
 const QUERY_ONLY: &[&str] = &["dataset_id", "type", "discover_by"];
+/// Words of `deliver` that stand for an object: no delivery, or the dataset's own destination.
+const DELIVER_WORDS: &[&str] = &["none", "default"];
 
 const DATASET: Param =
     required("dataset_id", Kind::Text, "Which scraper: its dataset id, an alias of it, or its name.");
@@ -124,6 +126,11 @@ pub(super) const TRIGGER: &[Param] = &[
     ARCHIVE,
     optional("force_deliver", Kind::Flag, "Deliver also when nothing was collected."),
     optional(
+        "deliver",
+        Kind::Word(DELIVER_WORDS),
+        "`none`: not to the dataset's default destination; `default`: there, or refuse the trigger if it has none.",
+    ),
+    optional(
         "quarantine",
         Kind::Flag,
         "Hold the rows back if the quality gate fails them, until they are released; the server's setting if absent.",
@@ -157,6 +164,30 @@ pub(super) const SCRAPE: &[Param] = &[
     SINCE,
 ];
 
+/// Does a trigger take this option in the query only?
+pub(super) fn is_query_only(name: &str) -> bool {
+    QUERY_ONLY.contains(&name) || name.starts_with(HEADER_PREFIX)
+}
+
+/// The options that a schedule keeps for its triggers: an object of them by name. Their values are checked with the rest
+/// of the trigger.
+pub(super) fn kept(value: &Value) -> std::result::Result<Map<String, Value>, String> {
+    let options = value.as_object().ok_or("must be an object of a trigger's options")?;
+    for (name, value) in options {
+        let is_known = TRIGGER.iter().any(|param| param.name == name && name != "dataset_id")
+            || ["custom_input_fields", "request_headers"].contains(&name.as_str())
+            || name.starts_with(HEADER_PREFIX);
+        let shown = || name.chars().take(60).collect::<String>();
+        if !is_known {
+            return Err(format!("has `{}`, which is no option of a trigger", shown()));
+        }
+        if is_query_only(name) && !value.is_string() {
+            return Err(format!("has `{}`, which must be a string", shown()));
+        }
+    }
+    Ok(options.clone())
+}
+
 /// The words of a request, checked one by one; what they mean together is [`Options::read`].
 #[derive(Clone, Debug)]
 pub(super) struct Words {
@@ -166,6 +197,8 @@ pub(super) struct Words {
     deliver: Option<Value>,
     request_headers: HiddenLines,
     carried: Vec<String>,
+    /// Where the dataset's rows go if the request names no place.
+    default: Option<Promise>,
 }
 
 impl Words {
@@ -177,13 +210,23 @@ impl Words {
             deliver: None,
             request_headers: HiddenLines::default(),
             carried: Vec::new(),
+            default: None,
         })
+    }
+
+    /// With the destination that the dataset has by default.
+    pub(super) fn with_default(mut self, promise: Option<Promise>) -> Self {
+        self.default = promise;
+        self
     }
 
     /// With the options of a wrapped body, checked by the same table.
     pub(super) fn with_body(mut self, body: &Map<String, Value>) -> Result<Self> {
         let mut faults = Vec::new();
         for param in self.table.iter().filter(|param| !QUERY_ONLY.contains(&param.name)) {
+            if param.name == "deliver" && body.get("deliver").is_some_and(Value::is_object) {
+                continue;
+            }
             let Some(text) = body.get(param.name).and_then(|value| text_of(value, param.kind)) else {
                 continue;
             };
@@ -200,7 +243,7 @@ impl Words {
             Ok(headers) => self.request_headers = headers,
             Err(fault) => faults.push(fault),
         }
-        self.deliver = body.get("deliver").filter(|value| !value.is_null()).cloned();
+        self.deliver = body.get("deliver").filter(|value| value.is_object()).cloned();
         if faults.is_empty() { Ok(self) } else { Err(ApiError::options(faults)) }
     }
 
@@ -345,6 +388,16 @@ impl Options {
         promises.extend(webhook(&words.query)?);
         if let Some(deliver) = &words.deliver {
             promises.push(destination::promise(deliver)?);
+        }
+        match (words.query.text("deliver"), &words.default) {
+            (Some("default"), None) => {
+                return Err(ApiError::option(
+                    "\"deliver\" is default, but this dataset has no default destination",
+                ));
+            }
+            (Some("default"), Some(promise)) => promises.push(promise.clone()),
+            (None, Some(promise)) if promises.is_empty() => promises.push(promise.clone()),
+            _ => {}
         }
         if let Some(lines) = words.query.count("stream_max_lines") {
             if promises.is_empty() && !more {
@@ -491,12 +544,13 @@ fn header_value(name: &str, value: &str) -> Result<String> {
     }
 }
 
-fn auth_header(query: &Query) -> Result<Option<String>> {
-    query.text("auth_header").map(|value| header_value("auth_header", value)).transpose()
+fn auth_header(query: &Query) -> Result<Option<Sealed>> {
+    query.text("auth_header").map(|value| header_value("auth_header", value).map(Sealed::plain)).transpose()
 }
 
 fn webhook(query: &Query) -> Result<Option<Promise>> {
     let Some(endpoint) = query.text("endpoint").or_else(|| query.text("webhook")) else { return Ok(None) };
+    let (endpoint, login) = destination::without_login(endpoint);
     let mut auth = auth_header(query)?;
     let mut headers = Vec::new();
     for (key, value) in query.pairs() {
@@ -509,9 +563,9 @@ fn webhook(query: &Query) -> Result<Option<Promise>> {
         }
         let value = header_value(key, value)?;
         if lower == "authorization" {
-            auth.get_or_insert(value);
+            auth.get_or_insert(Sealed::plain(value));
         } else {
-            headers.push((name.to_owned(), value));
+            headers.push((name.to_owned(), Sealed::plain(value)));
         }
     }
     if headers.len() > HEADERS {
@@ -520,7 +574,7 @@ fn webhook(query: &Query) -> Result<Option<Promise>> {
         )));
     }
     Ok(Some(Promise {
-        destination: Destination::Webhook { endpoint: endpoint.to_owned(), auth_header: auth, headers },
+        destination: Destination::Webhook { endpoint, auth_header: auth.or(login), headers },
         format: query.format().unwrap_or_default(),
         compress: !query.flag("uncompressed_webhook"),
         batch_size: None,
@@ -540,5 +594,6 @@ fn notice(query: &Query) -> Result<Option<Notice>> {
         }
         Some(address) => address,
     };
-    Ok(Some(Notice { endpoint: endpoint.to_owned(), auth_header: auth_header(query)? }))
+    let (endpoint, login) = destination::without_login(endpoint);
+    Ok(Some(Notice { endpoint, auth_header: auth_header(query)?.or(login) }))
 }

@@ -13,7 +13,7 @@ const QUERY_BYTES: usize = 32 * 1024;
 const TEXT_BYTES: usize = 8 * 1024;
 
 /// Formats a caller may name.
-pub(super) const FORMATS: &[&str] = &["json", "ndjson", "jsonl", "csv"];
+pub(super) const FORMATS: &[&str] = &["json", "ndjson", "jsonl", "csv", "parquet", "xlsx"];
 
 /// What a parameter may be.
 #[derive(Clone, Copy, Debug)]

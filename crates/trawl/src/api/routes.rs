@@ -2,8 +2,8 @@
 
 use super::error::{no_such_method, no_such_path};
 use super::{
-    Api, Shared, access, account, archive, auth, changes, datasets, delivery, explain, hosts, manage,
-    openapi, progress, proxies, quality, snapshot, trigger,
+    Api, Shared, access, account, archive, auth, changes, datasets, defaults, delivery, delivery_list,
+    explain, hosts, manage, nodes, openapi, progress, proxies, quality, schedules, snapshot, trigger,
 };
 use axum::Router;
 use axum::extract::State;
@@ -22,23 +22,23 @@ pub(super) fn is_public(path: &str) -> bool {
     PUBLIC.contains(&path) || crate::ui::PATHS.contains(&path)
 }
 
+/// Schedules, under the API's own name and a short one.
+fn scheduling() -> Router<Arc<Shared>> {
+    ["/datasets/v3/schedules", "/schedules"].iter().fold(Router::new(), |router, at| {
+        router
+            .route(at, get(schedules::list).post(schedules::create))
+            .route(
+                &format!("{at}/{{schedule_id}}"),
+                get(schedules::get).put(schedules::put).patch(schedules::patch).delete(schedules::delete),
+            )
+            .route(&format!("{at}/{{schedule_id}}/run"), post(schedules::run))
+    })
+}
+
 /// The API as a service.
-pub fn router(api: Arc<Api>) -> Router {
-    let shared = Arc::new(Shared {
-        store: api.store.clone(),
-        rows: api.rows.clone(),
-        archive: api.archive.clone(),
-        changes: api.changes.clone(),
-        catalogue: api.catalogue.clone(),
-        clock: api.clock.clone(),
-        hosts: api.hosts.clone(),
-        metrics: api.metrics.clone(),
-        proxies: api.proxies.clone(),
-        settings: api.settings.clone(),
-        gate: auth::Gate::default(),
-        zones: std::sync::Mutex::default(),
-    });
-    Router::new()
+pub fn router(api: &Api) -> Router {
+    let shared = Arc::new(Shared::of(api));
+    let routes = scheduling()
         .route("/datasets/v3/trigger", post(trigger::trigger))
         .route("/datasets/v3/scrape", post(trigger::scrape))
         .route("/datasets/v3/progress/{snapshot_id}", get(progress::progress))
@@ -58,23 +58,42 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/datasets/v3/log/{snapshot_id}", get(manage::log))
         .route("/datasets/v3/deliver/{snapshot_id}", post(delivery::deliver))
         .route("/datasets/v3/delivery/{delivery_id}", get(delivery::delivery))
+        .route("/datasets/v3/delivery/{delivery_id}/retry", post(delivery::retry))
+        .route("/datasets/v3/deliveries", get(delivery_list::list))
+        .route(
+            "/datasets/v3/delivery_settings/{dataset_id}",
+            get(defaults::get).put(defaults::put).delete(defaults::delete),
+        )
+        .route("/datasets/delivery_settings/test", post(defaults::test))
         .route("/datasets/v3/scrapers", get(datasets::scrapers))
         .route("/datasets/list", get(datasets::list))
         .route("/datasets/{dataset_id}/metadata", get(datasets::metadata))
         .route("/hosts", get(hosts::list))
         .route("/hosts/{host}", get(hosts::host))
         .route("/proxies", get(proxies::proxies))
+        .route("/nodes", get(nodes::nodes))
         .route("/status", get(account::status))
         .route("/customer/balance", get(account::balance))
         .route("/zone/get_active_zones", get(account::zones))
         .route("/zone", get(account::zone).post(account::make_zone))
         .route("/zone/cost", get(account::zone_cost))
         .route("/zone/passwords", get(account::zone_passwords))
+        .route("/openapi.json", get(openapi_json))
+        .merge(crate::ui::routes());
+    served(routes, shared)
+}
+
+/// What a node serves that only works: whether it is well.
+pub fn worker_router(api: &Api) -> Router {
+    served(Router::new(), Arc::new(Shared::of(api)))
+}
+
+/// These routes and those of every node, behind the walls.
+fn served(routes: Router<Arc<Shared>>, shared: Arc<Shared>) -> Router {
+    routes
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route("/openapi.json", get(openapi_json))
-        .merge(crate::ui::routes())
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn(typed))

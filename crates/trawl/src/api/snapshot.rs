@@ -79,14 +79,14 @@ pub(super) async fn download(
     let format = query.format().unwrap_or_default();
     let guard = query.flag("csv_formula_guard");
     if query.flag("compress") {
-        let mut response = body_of(&shared, &snapshot, format, part, true, guard).await;
+        let mut response = body_of(&shared, &snapshot, format, part, true, guard).await?;
         set(&mut response, CONTENT_TYPE, "application/gzip");
         let number = part.map_or_else(String::new, |part| format!(".{}", part.number));
         let name = format!("attachment; filename=\"{}{number}.{}.gz\"", snapshot.id, format.as_str());
         set(&mut response, CONTENT_DISPOSITION, &name);
         return Ok(response);
     }
-    Ok(rows(&shared, &snapshot, format, part, takes_gzip(&headers), guard).await)
+    rows(&shared, &snapshot, format, part, takes_gzip(&headers) && !format.is_packed(), guard).await
 }
 
 /// The rows as an answer, content-encoded if the caller takes that.
@@ -97,14 +97,14 @@ pub(super) async fn rows(
     part: Option<Part>,
     gzip: bool,
     guard: bool,
-) -> Response {
-    let mut response = body_of(shared, snapshot, format, part, gzip, guard).await;
+) -> Result<Response> {
+    let mut response = body_of(shared, snapshot, format, part, gzip, guard).await?;
     set(&mut response, CONTENT_TYPE, format.content_type());
     set(&mut response, VARY, "accept-encoding");
     if gzip {
         set(&mut response, CONTENT_ENCODING, "gzip");
     }
-    response
+    Ok(response)
 }
 
 async fn body_of(
@@ -114,16 +114,19 @@ async fn body_of(
     part: Option<Part>,
     gzip: bool,
     guard: bool,
-) -> Response {
+) -> Result<Response> {
     let scraper = shared.scraper_of(snapshot).await;
     let shape = Rows::shape(snapshot, scraper.as_deref(), format, guard);
     let range = part.map_or(Range::ALL, |part| Range::part(part.number.saturating_sub(1), part.batch_size));
+    if let Some(why) = Rows::refusal(snapshot, &shape, range) {
+        return Err(ApiError::bad(why));
+    }
     let stream = shared.rows.stream(snapshot, shape, gzip, range);
     let mut response =
         Body::from_stream(stream.inspect_err(|error| tracing::error!(%error, "a download broke off")))
             .into_response();
     set(&mut response, axum::http::HeaderName::from_static("x-snapshot-id"), snapshot.id.as_str());
-    response
+    Ok(response)
 }
 
 pub(super) fn set(response: &mut Response, name: axum::http::HeaderName, value: &str) {
@@ -215,7 +218,8 @@ pub(super) async fn input(
         }
         cursor = next;
     }
-    let writer = Writer::new(Shape::Csv { columns, formula_guard: false }, false);
+    let writer =
+        Writer::new(Shape::Csv { columns, formula_guard: false }, false).map_err(ApiError::internal)?;
     let body = Body::from_stream(input_lines(shared, snapshot, writer));
     Ok(([(CONTENT_TYPE, Format::Csv.content_type())], body).into_response())
 }

@@ -10,23 +10,25 @@ use super::error::{ApiError, Result};
 use super::ingest::{Ingest, Rows, Writer};
 use super::options::{Options, Words, deliveries};
 use super::query::Param;
-use super::{Shared, ids_of};
+use super::{Shared, defaults, destination, ids_of};
 use axum::extract::Request;
 use bytes::Bytes;
 use extract::Scraper;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
-use model::{Format, Origin, SnapshotId, Timestamp, Trigger, limit};
+use model::{Destination, Format, Origin, Promise, SnapshotId, Timestamp, Trigger, limit};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use store::{Commit, Committed, Idempotency, Remembered};
 
+/// How a schedule's runs are triggered; their user is its id.
+pub(super) const SCHEDULED: &str = "SCHEDULE";
 /// Header that makes a repeated trigger harmless.
 pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// What a log shows in place of a secret.
-const SECRET: &str = "***";
+pub(super) const SECRET: &str = "***";
 
 /// A run that was accepted, or the one that the same request began before.
 pub(super) struct Submitted {
@@ -44,10 +46,45 @@ pub(super) async fn submit(
     table: &'static [Param],
     most: Option<u64>,
 ) -> Result<Submitted> {
+    match take_in(shared, principal, request, table, most, false).await? {
+        Taken::Begun(submitted) => Ok(submitted),
+        Taken::Checked(_) => Err(ApiError::internal("a request was only checked")),
+    }
+}
+
+/// Checks all that beginning the run would check, and begins none; how many inputs there are.
+pub(super) async fn check(
+    shared: &Shared,
+    principal: &Principal,
+    request: Request,
+    table: &'static [Param],
+) -> Result<u64> {
+    match take_in(shared, principal, request, table, None, true).await? {
+        Taken::Checked(inputs) => Ok(inputs),
+        Taken::Begun(_) => Err(ApiError::internal("a check began a run")),
+    }
+}
+
+enum Taken {
+    Begun(Submitted),
+    Checked(u64),
+}
+
+async fn take_in(
+    shared: &Shared,
+    principal: &Principal,
+    request: Request,
+    table: &'static [Param],
+    most: Option<u64>,
+    only_check: bool,
+) -> Result<Taken> {
     let (parts, body) = request.into_parts();
     let now = shared.clock.now();
     let words = Words::of_query(parts.uri.query(), table)?;
     let scraper = find(shared, principal, words.dataset_id()?)?;
+    // Who waits for the rows has no need of them elsewhere.
+    let default = if most.is_none() { defaults::of(shared, &scraper).await? } else { None };
+    let words = words.with_default(default);
     let door = words.door(&scraper)?;
     let early = Options::read(&words, &scraper, now, true)?;
     let key = Key::of(&parts, principal)?;
@@ -69,16 +106,20 @@ pub(super) async fn submit(
         feed(source, shape, &parts.headers, &mut digest, None).await?;
         let remembered = shared.store.remembered(&key.with(finished(digest)), now).await?;
         let remembered = remembered.ok_or_else(|| ApiError::unavailable("a key was forgotten meanwhile"))?;
-        return Ok(Submitted { id: repeated(remembered)?, format });
+        return Ok(Taken::Begun(Submitted { id: repeated(remembered)?, format }));
     }
-    not_too_many(shared, &scraper).await?;
+    if !only_check {
+        not_too_many(shared, &scraper).await?;
+    }
 
     let express = most.is_some();
     let origin = origin(&parts, principal);
-    let draft =
+    let mut draft =
         early.trigger(&words, &scraper, &door, origin.clone(), express, shared.settings.quarantine)?;
+    seal(shared, &mut draft)?;
     let writer = Writer::new(shared.store.clone(), shared.new_snapshot_id(now), draft, now);
-    let rows = Rows::new(scraper.clone(), door.clone(), words.limit_per_input().is_some(), most);
+    let (alone, shards) = (words.limit_per_input().is_some(), shared.settings.shards.clone());
+    let rows = Rows::new(scraper.clone(), door.clone(), alone, most, shards);
     let mut ingest = Ingest::new(shape, rows, writer);
     let taken_in = async {
         feed(source, shape, &parts.headers, &mut digest, Some(&mut ingest)).await?;
@@ -95,21 +136,46 @@ pub(super) async fn submit(
         shared.catalogue.pin(&scraper).await.map_err(ApiError::unavailable)?;
         let mut trigger =
             options.trigger(&words, &scraper, &door, origin, express, shared.settings.quarantine)?;
+        seal(shared, &mut trigger)?;
         settle_since(shared, principal, &mut trigger, words.since(), now).await?;
+        if only_check {
+            return Ok(None);
+        }
         ingest.finish(words.limit_per_input().is_some(), shared.new_snapshot_id(now)).await?;
-        Ok(trigger)
+        Ok(Some(trigger))
     };
     match taken_in.await {
-        Ok(trigger) => {
+        Ok(None) => {
+            let inputs = ingest.rows().taken();
+            ingest.abandon().await;
+            Ok(Taken::Checked(inputs))
+        }
+        Ok(Some(trigger)) => {
             let idempotency = key.map(|key| key.with(finished(digest)));
             let id = commit(shared, ingest.into_writer(), trigger, idempotency, now).await?;
-            Ok(Submitted { id, format })
+            Ok(Taken::Begun(Submitted { id, format }))
         }
         Err(refusal) => {
             ingest.abandon().await;
             Err(refusal)
         }
     }
+}
+
+/// Makes the promises of a trigger fit to be stored, or refuses what this server cannot keep.
+pub(super) fn seal(shared: &Shared, trigger: &mut Trigger) -> Result<()> {
+    trigger.promises.iter().try_for_each(|promise| possible(shared, promise))?;
+    shared.courier.vault().seal(trigger.credentials_mut()).map_err(ApiError::internal)
+}
+
+/// Refuses what only a setting of the operator's would make possible.
+pub(super) fn possible(shared: &Shared, promise: &Promise) -> Result<()> {
+    if matches!(promise.destination, Destination::Email { .. }) && !shared.courier.sends_mail() {
+        return Err(ApiError::option(
+            "\"deliver.type\": email is not available on this server, whose operator has set no `email.smtp_url`",
+        ));
+    }
+    Ok(())
 }
 
 /// The scraper of a dataset id, if the caller may use it.
@@ -233,8 +299,9 @@ impl Key {
 /// Who triggered, for the log of the snapshot.
 pub(super) fn origin(parts: &Parts, principal: &Principal) -> Origin {
     Origin {
-        kind: "API".to_owned(),
+        kind: if principal.is_schedule() { SCHEDULED } else { "API" }.to_owned(),
         user: principal.name.as_ref().to_owned(),
+        token: principal.id.as_ref().to_owned(),
         ip: parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_string()).unwrap_or_default(),
         trigger_url: without_secrets(&parts.uri),
     }
@@ -246,6 +313,17 @@ fn without_secrets(uri: &Uri) -> String {
     let pairs = query.split('&').map(|pair| match pair.split_once('=') {
         Some((name, _)) if name == "auth_header" || name.starts_with("webhook_header_") => {
             format!("{name}={SECRET}")
+        }
+        // An address may have a login in it.
+        Some((name @ ("endpoint" | "webhook" | "notify"), _)) => {
+            let parsed = url::form_urlencoded::parse(pair.as_bytes()).next();
+            match parsed.map(|(_, address)| destination::without_login(&address)) {
+                Some((address, Some(_))) => {
+                    let address: String = url::form_urlencoded::byte_serialize(address.as_bytes()).collect();
+                    format!("{name}={address}")
+                }
+                _ => pair.to_owned(),
+            }
         }
         _ => pair.to_owned(),
     });
@@ -261,6 +339,8 @@ mod tests {
         let uri: Uri = "/t?dataset_id=x&auth_header=Token%20a&webhook_header_X=b&format=csv".parse().unwrap();
         assert_eq!(without_secrets(&uri), "/t?dataset_id=x&auth_header=***&webhook_header_X=***&format=csv");
         assert_eq!(without_secrets(&Uri::from_static("/t")), "/t");
+        let uri = Uri::from_static("/t?endpoint=https%3A%2F%2Fme%3Ahunter2%40h%2Fx&notify=http://h/y");
+        assert_eq!(without_secrets(&uri), "/t?endpoint=https%3A%2F%2Fh%2Fx&notify=http://h/y");
     }
 
     #[test]

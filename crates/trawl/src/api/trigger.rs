@@ -45,9 +45,7 @@ pub(super) async fn scrape(
         Ok(snapshot) => {
             let snapshot = snapshot?;
             match snapshot.state {
-                SnapshotState::Ready => {
-                    Ok(snapshot::rows(&shared, &snapshot, format, None, false, false).await)
-                }
+                SnapshotState::Ready => snapshot::rows(&shared, &snapshot, format, None, false, false).await,
                 _ => Err(ApiError::bad(snapshot::why_not(&snapshot))),
             }
         }

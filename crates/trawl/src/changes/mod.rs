@@ -172,7 +172,7 @@ impl Changes {
             Layout::Nested(shape) => (shape, false),
             Layout::Flat(shape) => (shape, true),
         };
-        let mut writer = Writer::new(shape, gzip);
+        let mut writer = Writer::new(shape, gzip)?;
         let mut out = Vec::new();
         self.compare(between, true, |pair| {
             if kinds.contains(&pair.kind()) {

@@ -35,7 +35,7 @@ pub(super) struct Run {
     /// Discover by this method instead of collecting the inputs themselves.
     #[arg(long, value_name = "METHOD")]
     discover_by: Option<String>,
-    /// json, ndjson, jsonl or csv.
+    /// json, ndjson, jsonl, csv, parquet or xlsx.
     #[arg(long, default_value = "ndjson")]
     format: String,
     /// Write the rows there instead of to standard output.
@@ -60,8 +60,15 @@ pub(super) struct Run {
 impl Run {
     pub(super) async fn run(self) -> Result<()> {
         let Some(format) = Format::parse(&self.format) else {
-            bail!(Mistake(format!("--format {}: should be one of json, ndjson, jsonl, csv", self.format)));
+            let known: Vec<&str> = Format::ALL.iter().map(|f| f.as_str()).collect();
+            bail!(Mistake(format!("--format {}: should be one of {}", self.format, known.join(", "))));
         };
+        if format.is_packed() && self.output.is_none() && std::io::stdout().is_terminal() {
+            bail!(Mistake(format!(
+                "--format {format} is no text for a terminal: name a file by -o",
+                format = self.format
+            )));
+        }
         let mut config = self.options.load()?;
         if config.log == "info" {
             // The terminal shows progress; only trouble interrupts it.
@@ -70,6 +77,7 @@ impl Run {
         super::start_log(&config)?;
         let folder = Folder::new()?;
         config.data.clone_from(&folder.0);
+        config.keep_to_itself();
         let pages = match &self.replay {
             Some(path) => Some(replay(path, &folder.0, &config)?),
             None => None,
@@ -307,6 +315,9 @@ async fn write_rows(
     out: &mut (dyn Write + Send),
 ) -> Result<()> {
     let shape = Rows::shape(snapshot, Some(scraper), format, false);
+    if let Some(why) = Rows::refusal(snapshot, &shape, range) {
+        bail!(why);
+    }
     let mut pieces = rows.stream(snapshot, shape, false, range);
     while let Some(piece) = pieces.next().await {
         out.write_all(&piece?)?;

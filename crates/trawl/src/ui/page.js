@@ -1,7 +1,8 @@
-// The operator's page: five views by the address's hash, all of it read from the API.
+// The operator's page: six views by the address's hash, all of it read from the API.
 //   #/                    datasets, their versions and faults
 //   #/dataset/ID          its snapshots
 //   #/snapshot/ID         progress, verdict, fields beside the runs before, release
+//   #/schedules           what runs by itself: on and off, run now
 //   #/hosts  #/host/NAME  hosts: pace, latency, trouble, robots.txt
 "use strict";
 
@@ -22,22 +23,32 @@ function make(name, attributes, ...children) {
   return element;
 }
 
-async function ask(path, method) {
-  const answer = await fetch(path, { method: method || "GET", headers: { Authorization: "Bearer " + token.value } });
+async function ask(path, method, given) {
+  const headers = { Authorization: "Bearer " + token.value };
+  if (given) headers["Content-Type"] = "application/json";
+  const answer = await fetch(path, { method: method || "GET", headers, body: given && JSON.stringify(given) });
   const body = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Error(body.error || "the server answered " + answer.status);
   return body;
 }
 
+// Columns of numbers stand to the right, their heads too.
 function table(heads, rows) {
-  const cell = (kind, value) => {
-    const isNumber = typeof value === "number";
-    return make(kind, isNumber ? { class: "number" } : {}, isNumber ? value.toLocaleString() : value ?? "");
-  };
-  const head = make("tr", {}, ...heads.map((text) => cell("th", text)));
-  const body = rows.map((row) => make("tr", {}, ...row.map((value) => cell("td", value))));
-  return make("table", {}, make("thead", {}, head), make("tbody", {}, ...body));
+  const isNumber = (value) => typeof value === "number" || /^[\d.,]+( %)?$/.test(value);
+  const isBlank = (value) => value === "" || value === null || value === undefined;
+  const numbers = heads.map((_, at) => {
+    const values = rows.map((row) => row[at]).filter((value) => !isBlank(value));
+    return values.length > 0 && values.every(isNumber);
+  });
+  const cell = (kind, value, at) =>
+    make(kind, numbers[at] ? { class: "number" } : {}, typeof value === "number" ? value.toLocaleString() : value ?? "");
+  const line = (kind) => (row) => make("tr", {}, ...row.map((value, at) => cell(kind, value, at)));
+  const whole = make("table", {}, make("thead", {}, line("th")(heads)), make("tbody", {}, ...rows.map(line("td"))));
+  return make("div", { class: "wide" }, whole);
 }
+
+// A heading and its table, if there is anything to tell.
+const section = (title, heads, rows, note) => (rows.length === 0 ? [] : [make("h2", {}, title), note, table(heads, rows)]);
 
 const link = (to, text) => make("a", { href: to }, text);
 const grade = (word) => (word ? make("span", { class: word }, word) : "");
@@ -93,12 +104,37 @@ function types(field, records) {
   return Object.entries(field.types).map(([type, n]) => `${type} ${percent(n / records)}`).join(", ");
 }
 
+// Shows a running snapshot anew when something of it has changed, at most once a second.
+async function follow(id, mine) {
+  try {
+    await ask(`/datasets/v3/progress/${escape(id)}?wait=20`);
+    await new Promise((done) => setTimeout(done, 1000));
+    if (mine === view) await show();
+  } catch (error) {
+    if (mine === view) tell(error);
+  }
+}
+
 async function snapshot(id) {
+  const mine = view;
   const path = "/datasets/v3/snapshot/" + escape(id);
-  const [progress, report] = await Promise.all([ask("/datasets/v3/progress/" + escape(id)), ask(path + "/quality")]);
+  const [progress, report, deliveries] = await Promise.all([
+    ask("/datasets/v3/progress/" + escape(id)), ask(path + "/quality"),
+    ask("/datasets/v3/deliveries?snapshot_id=" + escape(id)),
+  ]);
+  const runs = progress.status === "running";
+  if (runs) follow(id, mine);
   const release = (accept) => async () => {
     try {
       await ask(`${path}/release${accept ? "?accept=true" : ""}`, "POST");
+      await show();
+    } catch (error) {
+      tell(error);
+    }
+  };
+  const retry = (number) => async () => {
+    try {
+      await ask("/datasets/v3/delivery/" + escape(number) + "/retry", "POST");
       await show();
     } catch (error) {
       tell(error);
@@ -114,22 +150,55 @@ async function snapshot(id) {
   ]);
   return [
     make("h1", {}, id),
-    table(["Dataset", "Status", "Quality", "Records", "Inputs", "Per input", "Before", "Version"], [[
+    table(["Dataset", "Status", runs ? "Settled" : "Quality", "Records", "Errors", "Per input", "Before", "Version"], [[
       link("#/dataset/" + escape(report.dataset_id), report.dataset_id), report.quarantined ? "held back" : progress.status,
-      grade(report.quality), report.records, report.inputs, amount(report.records_per_input),
-      amount(report.baseline.records_per_input), make("code", {}, report.scraper_version),
+      runs ? `${progress.settled.toLocaleString()} of ${progress.inputs.toLocaleString()}` : grade(report.quality),
+      progress.records, progress.errors, amount(report.records_per_input), amount(report.baseline.records_per_input),
+      make("code", {}, report.scraper_version),
     ]]),
     make("ul", {}, ...report.quality_reasons.map((reason) => make("li", { class: report.quality }, reason))),
     make("p", {}, ...buttons),
-    make("h2", {}, "Fields"),
-    make("p", {}, `Compared with ${report.baseline.snapshots.length} earlier snapshots.`),
-    table(["Field", "Filled", "Before", "Types", "Sizes"], fields),
-    make("h2", {}, "Pages"),
-    table(["Kind", "Pages", "Records and links of each", "Before"], Object.entries(report.pages).map(([kind, page]) => [
-      kind, page.pages, amount(page.gave), amount(page.baseline_gave),
-    ])),
-    make("h2", {}, "Errors"),
-    table(["Code", "Inputs", "Share"], Object.entries(report.error_codes).map(([code, e]) => [code, e.n, percent(e.share)])),
+    ...section("Fields", ["Field", "Filled", "Before", "Types", "Sizes"], fields, compared(report.baseline.snapshots.length)),
+    ...section("Pages", ["Kind", "Pages", "Records and links of each", "Before"],
+      Object.entries(report.pages).map(([kind, page]) => [kind, page.pages, amount(page.gave), amount(page.baseline_gave)])),
+    ...section("Errors", ["Code", "Inputs", "Share"],
+      Object.entries(report.error_codes).map(([code, e]) => [code, e.n, percent(e.share)])),
+    ...section("Deliveries", ["Delivery", "To", "State", "Parts", "Failed attempts", "Last error", "Next attempt", ""],
+      deliveries.map((one) => [
+        one.id, one.destination, make("span", { class: one.status === "failed" ? "fail" : "" }, one.state), one.parts_done,
+        one.attempts_failed, one.error, one.next_attempt,
+        one.status === "failed" ? make("button", { onclick: retry(one.id) }, "Try again") : "",
+      ])),
+  ];
+}
+
+const compared = (n) => make("p", {}, n === 0 ? "Nothing to compare with yet."
+  : `Compared with ${n.toLocaleString()} earlier ${n === 1 ? "snapshot" : "snapshots"}.`);
+async function schedules() {
+  const all = await ask("/datasets/v3/schedules");
+  const button = (text, work) => make("button", { onclick: async () => {
+    try {
+      await work();
+      await show();
+    } catch (error) {
+      tell(error);
+    }
+  } }, text);
+  const row = (one) => {
+    const path = "/datasets/v3/schedules/" + escape(one.id);
+    const last = one.last_runs.find((run) => run.snapshot_id);
+    return [
+      one.name || one.id, link("#/dataset/" + escape(one.dataset_id), one.dataset_id), make("code", {}, one.cron), one.time_zone,
+      one.next[0] || "", last ? link("#/snapshot/" + escape(last.snapshot_id), last.at) : "", one.skipped,
+      one.last_error ? make("span", { class: "fail" }, one.last_error) : "",
+      make("span", {},
+        button(one.enabled ? "Switch off" : "Switch on", () => ask(path, "PATCH", { enabled: !one.enabled })), " ",
+        button("Run now", () => ask(path + "/run", "POST"))),
+    ];
+  };
+  return [
+    make("h1", {}, "Schedules"),
+    table(["Schedule", "Dataset", "Cron", "Time zone", "Next", "Last run", "Left out", "Error", ""], all.map(row)),
   ];
 }
 
@@ -165,8 +234,7 @@ async function host(name) {
     make("h1", {}, name),
     table(hostHeads, [hostRow(one)]),
     make("p", {}, `Usual latency ${amount(one.usual_latency_ms)} ms; last used ${amount(one.idle_ms / 1000)} s ago.`),
-    make("h2", {}, "robots.txt"),
-    table(["Site", "State", "Age, s", "Crawl-delay, ms", "Sitemaps", "Error"], one.robots.map(file)),
+    ...section("robots.txt", ["Site", "State", "Age, s", "Crawl-delay, ms", "Sitemaps", "Error"], one.robots.map(file)),
   ];
 }
 
@@ -184,9 +252,9 @@ async function show() {
   }
   const [, kind, id] = location.hash.split("/").map(decodeURIComponent);
   try {
-    const views = { dataset, snapshot, hosts, host };
+    const views = { dataset, snapshot, schedules, hosts, host };
     const parts = await (Object.hasOwn(views, kind || "") ? views[kind](id) : datasets());
-    if (mine === view) main.replaceChildren(...parts);
+    if (mine === view) main.replaceChildren(...parts.filter((part) => part !== undefined));
   } catch (error) {
     if (mine === view) {
       main.replaceChildren();

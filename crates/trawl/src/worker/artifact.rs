@@ -3,13 +3,14 @@
 //! Owns: the form of each. Must not know: how often a delivery is tried (`deliver`), how pages are kept.
 
 use super::Worker;
-use super::deliver::{Post, Sent, with_grade};
+use super::deliver::{GZIP, Post, Sent, own_fault, with_grade};
 use crate::archive::{Archive, ArchiveError};
+use crate::deliver::{Body, name};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use format::{Shape, Writer};
-use futures_util::Stream;
+use futures_util::{Stream, TryStreamExt};
 use model::{Artifact, DeliveredFile, Delivery, Destination, Format, Promise, Snapshot, SnapshotId};
 use serde_json::{Value, json};
 
@@ -29,18 +30,45 @@ impl Worker {
     ) -> Option<(DeliveredFile, Sent)> {
         let wanted = &snapshot.trigger.wishes.artifacts;
         let artifact = *wanted.get(usize::try_from(at).ok()?)?;
-        let Destination::Webhook { endpoint, auth_header, headers } = &promise.destination;
-        let mut headers = with_grade(headers, snapshot);
+        let gzip = promise.compress && artifact != Artifact::Warc;
+        let (end, content_type) = match artifact {
+            Artifact::Warc => ("warc.gz", GZIP),
+            Artifact::Html | Artifact::Screenshot => ("ndjson", Format::Ndjson.content_type()),
+        };
+        let filename = match &promise.destination {
+            Destination::Webhook { .. } => format!("{}.{}.{end}", snapshot.id, artifact.as_str()),
+            _ => {
+                let end = if gzip { "ndjson.gz" } else { end };
+                name::of_pages(promise, snapshot, part, delivery.created_at, (artifact.as_str(), end))
+            }
+        };
+        let file = DeliveredFile { filename, at: self.clock.now(), rows: 0 };
+        let Destination::Webhook { endpoint, auth_header, headers } = &promise.destination else {
+            let kind = if gzip { GZIP } else { content_type };
+            let body: Body = match artifact {
+                Artifact::Warc => {
+                    Box::new(self.archive.stream(&snapshot.id).map_err(|error| own_fault(&error)))
+                }
+                Artifact::Html | Artifact::Screenshot => {
+                    let lines = lines(self.archive.clone(), snapshot.id.clone(), artifact, gzip);
+                    Box::new(lines.map_err(|error| own_fault(&error)))
+                }
+            };
+            let sent = self.hand_over(delivery, promise, snapshot, part, (&file.filename, kind), body).await;
+            return Some((file, sent));
+        };
+        let (auth_header, headers) = match self.opened(auth_header.as_ref(), headers) {
+            Ok(opened) => opened,
+            Err(fault) => return Some((file, fault.into())),
+        };
+        let mut headers = with_grade(&headers, snapshot);
         headers.push(("x-artifact".to_owned(), artifact.as_str().to_owned()));
         let post = Post {
             endpoint: endpoint.clone(),
-            auth_header: auth_header.clone(),
+            auth_header,
             headers,
-            content_type: match artifact {
-                Artifact::Warc => "application/gzip",
-                Artifact::Html | Artifact::Screenshot => Format::Ndjson.content_type(),
-            },
-            gzip: promise.compress && artifact != Artifact::Warc,
+            content_type,
+            gzip,
             snapshot: snapshot.id.to_string(),
             delivery: delivery.id.clone(),
             part: part + 1,
@@ -52,12 +80,7 @@ impl Worker {
                 self.post(&post, lines).await
             }
         };
-        let end = match artifact {
-            Artifact::Warc => "warc.gz",
-            Artifact::Html | Artifact::Screenshot => "ndjson",
-        };
-        let filename = format!("{}.{}.{end}", snapshot.id, artifact.as_str());
-        Some((DeliveredFile { filename, at: self.clock.now(), rows: 0 }, sent))
+        Some((file, sent))
     }
 }
 
@@ -70,13 +93,14 @@ fn lines(
 ) -> impl Stream<Item = Result<Bytes, ArchiveError>> + Send + Sync + Unpin + 'static {
     let (send, mut receive) = tokio::sync::mpsc::channel(2);
     tokio::spawn(async move {
-        let mut writer = Writer::new(Shape::Ndjson, gzip);
         let mut out = Vec::new();
         let mut from = 0;
         let told = async {
+            let mut writer =
+                Writer::new(Shape::Ndjson, gzip).map_err(|e| ArchiveError::Damaged(e.to_string()))?;
             while let Some((next, pages)) = archive.pages_from(&id, from).await? {
                 from = next;
-                for entry in pages.iter() {
+                for entry in pages.iter().filter(|page| page.failed.is_none()) {
                     let mut line = json!({ "url": entry.url, "fetched_at": entry.at.to_string() });
                     line["input"] = serde_json::from_str(&entry.input.row).unwrap_or(Value::Null);
                     if artifact == Artifact::Screenshot {

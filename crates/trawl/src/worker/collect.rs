@@ -2,21 +2,23 @@
 
 use super::Worker;
 use super::held::{Hold, Signal};
-use super::identity::fate_of;
+use super::identity::Missed;
 use super::keep::{self, Kept, Pages};
 use super::slots::Slot;
 use super::work::{COLUMNS_MAX, Collected, Ended, Taken, Work};
 use super::{trail, way};
+use crate::archive::Replayed;
 use crate::changes::{Baseline, ChangesError, Digest};
+use crate::shards::Shards;
 use bytes::Bytes;
 use extract::{Extraction, Scraper, Shell};
 use futures_util::FutureExt;
 use model::diff::ChangeKind;
 use model::quality::Profile;
 use model::{
-    Door, Failure, FailureCode, Fate, FetchMode, Input, JobId, Outcome, Page, PageKey, Record, Request,
-    Reuse, Segment, SnapshotId, SnapshotState, Trail, Trigger, Trouble, Verdict, error_json, fits_within,
-    host_of, keep_within, limit, record_json, settle, verdict,
+    Artifact, Door, Failure, FailureCode, Fate, FetchMode, Input, JobId, Outcome, Page, PageKey, Record,
+    Request, Reuse, Segment, SnapshotId, SnapshotState, Trail, Trigger, Trouble, Verdict, error_json,
+    fits_within, host_of, keep_within, limit, record_json, settle, verdict,
 };
 
 use std::panic::AssertUnwindSafe;
@@ -37,6 +39,7 @@ pub(super) struct Slice {
     pub(super) scraper: Arc<Scraper>,
     /// When kept pages may stand for pages.
     pub(super) reuse: Reuse,
+    shards: Arc<Shards>,
     /// What records are compared with, if only changed ones are given.
     baseline: Option<Arc<Baseline>>,
 }
@@ -45,8 +48,7 @@ impl Worker {
     /// Does one slice to the end: every input is settled, put back, or left to the next holder of the lease.
     ///
     /// The slot is given back early if the slice turns out to be slow.
-    pub(super) async fn collect(self: Arc<Self>, lease: Lease, mut slot: Option<Slot>) {
-        let mut hold = self.leases.hold(&lease);
+    pub(super) async fn collect(self: Arc<Self>, lease: Lease, mut hold: Hold, mut slot: Option<Slot>) {
         let scraper =
             match self.catalogue.at_version(&lease.trigger.scraper, &lease.trigger.scraper_version).await {
                 Ok(scraper) => scraper,
@@ -75,6 +77,7 @@ impl Worker {
             trigger: lease.trigger.clone(),
             scraper,
             reuse,
+            shards: self.settings.shards.clone(),
             baseline,
         });
         let mut work = Work::new(lease);
@@ -98,7 +101,7 @@ impl Worker {
                 return;
             };
             work.carry(job, carried);
-            hold = self.leases.hold(&work.lease);
+            hold = self.leases.carry(&hold, &work.lease);
         }
     }
 
@@ -118,14 +121,15 @@ impl Worker {
                 let Some((at, input)) = work.begin() else { break };
                 let (worker, slice) = (self.clone(), slice.clone());
                 let url = input.row.clone();
-                work.running.spawn(async move {
+                let permit = hold.permit();
+                work.running.spawn(permit.guard(async move {
                     let one = async {
                         let collected = worker.one(&slice, input).await;
                         worker.withhold(&slice, collected).await
                     };
                     let one = AssertUnwindSafe(one).catch_unwind().await;
                     (at, one.unwrap_or_else(|_| a_bug(&url)))
-                });
+                }));
             }
             if work.running.is_empty() {
                 return Ended::Whole;
@@ -168,6 +172,9 @@ impl Worker {
             Err(failure) => return Fate::Never(failure).into(),
         };
         request.needs.archive |= trigger.wishes.archive || self.settings.archive_always;
+        if trigger.wishes.artifacts.contains(&Artifact::Screenshot) {
+            request.needs.rendering.get_or_insert_default().screenshot = true;
+        }
         if trigger.wishes.replay.is_some() {
             return self.fetch_and_read(slice, input, request, false).await.0;
         }
@@ -201,18 +208,31 @@ impl Worker {
         let trigger = &slice.trigger;
         let keeps = request.needs.archive;
         let asked = PageKey::of(request.method, &request.url, request.body.as_deref());
+        let url = request.url.clone();
         let fetched = match &trigger.wishes.replay {
-            Some(from) => {
-                let replayed = self.archive.replay(from, &request, &input).await;
-                let replayed =
-                    replayed.map(|(page, entry)| (page, Some(Kept::Replayed(Box::new(entry))), None));
-                replayed.map_err(|error| fate_of(&error))
-            }
+            Some(from) => match self.archive.replay(from, &request, &input).await {
+                Ok(Replayed::Page(page, entry)) => Ok((*page, Some(Kept::Replayed(entry)), None)),
+                Ok(Replayed::Failed(failure, entry)) => {
+                    let kept = Some(Kept::Replayed(entry));
+                    return (Collected { kept, ..Fate::Never(failure).into() }, Shell::Full);
+                }
+                Err(error) => Err(Missed::from(error)),
+            },
             None => self.page(slice, &input, request).await.map(|(page, keep)| (page, None, keep)),
         };
         let (mut page, replayed, keep) = match fetched {
             Ok(fetched) => fetched,
-            Err(fate) => return (fate.into(), Shell::Full),
+            Err(Missed { mut fate, exchanges }) => {
+                let mut kept = None;
+                if let Fate::Never(failure) | Fate::Later { failure, .. } = &mut fate {
+                    let at = *failure.at.get_or_insert(self.clock.now());
+                    if keeps && trigger.wishes.replay.is_none() {
+                        let seed = self.clock.random();
+                        kept = Some(Kept::failed(&url, failure.clone(), at, &exchanges, asked, seed));
+                    }
+                }
+                return (Collected { kept, ..fate.into() }, Shell::Full);
+            }
         };
         let express = trigger.express;
         let slice = slice.clone();
@@ -289,6 +309,9 @@ impl Worker {
             outcome.profile = with_rows(profile, &outcome.records, &outcome.withheld);
             let bodies = self.write_archive(lease, &mut outcome, &pages, attempt, hold).await?;
             let segment = self.write_segment(lease, &outcome, attempt, hold).await?;
+            if outcome.carried.is_empty() {
+                self.let_go(lease).await;
+            }
             let finished = self.finish_until_known(lease, &outcome, segment.as_ref(), columns, hold).await;
             match finished {
                 Some(Finished::Done) => {
@@ -493,14 +516,16 @@ fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
         Verdict::Read => {}
         // An archive gives the same answer tomorrow.
         Verdict::Later(_, code) if trigger.wishes.replay.is_some() => {
-            return Fate::Never(refused(slice, input, page, code)).into();
+            return Fate::Never(refused(slice, input, page, code).at(page.fetched_at)).into();
         }
         Verdict::Later(trouble, code) => {
             let asked_ms = fetch::retry_after(&page.headers, page.fetched_at);
-            let failure = refused(slice, input, page, code);
+            let failure = refused(slice, input, page, code).at(page.fetched_at);
             return Fate::Later { trouble, failure, asked_ms }.into();
         }
-        Verdict::Never(code) => return Fate::Never(refused(slice, input, page, code)).into(),
+        Verdict::Never(code) => {
+            return Fate::Never(refused(slice, input, page, code).at(page.fetched_at)).into();
+        }
     }
     let extraction = slice.scraper.extract(&trigger.door, input, page);
     let seen = trail::seen(input, &extraction);
@@ -512,7 +537,7 @@ fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
         && records.is_empty()
         && follow.is_empty()
     {
-        return Fate::Never(failure).into();
+        return Fate::Never(failure.at(page.fetched_at)).into();
     }
     if seen.is_echo {
         // The list has ended: what this page shows was read before.
@@ -567,6 +592,10 @@ fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
                 None => seen.trail.clone(),
             },
             modified: follow.modified,
+        })
+        .map(|mut led| {
+            slice.shards.place(&slice.scraper, &trigger.door, &mut led);
+            led
         })
         .collect();
     Collected { fate: Fate::Read { records, led }, columns, kept: None, withheld: Vec::new() }

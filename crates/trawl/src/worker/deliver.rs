@@ -1,18 +1,18 @@
-//! Promises kept: rows and news to webhooks, again and again until they are taken or given up.
+//! Promises kept: rows and news to webhooks, files to other places, again and again until they are taken or given up.
 //!
 //! Invariant: a part that was accepted is never sent again on purpose; a part whose answer was lost is sent again under
-//! the same `webhook-id`, so that a receiver can tell.
+//! the same `webhook-id` or file name, so that a receiver can tell.
 
 use super::Worker;
 use super::sign::Signer;
+use crate::deliver::{Body, Fault, Parcel, name};
 use crate::rows::{Range, Rows, RowsError};
 use bytes::Bytes;
 use fetch::{Answer, FetchError, Payload};
-use format::Shape;
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use model::{
     Cargo, DeliveredFile, Delivery, DeliveryId, DeliveryOutcome, Destination, Format, Notice, Patience,
-    Promise, Snapshot, SnapshotState,
+    Promise, Sealed, Snapshot, SnapshotState,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -22,6 +22,9 @@ use store::DeliveryLease;
 /// A body up to this size is made once and kept; a larger one is made twice: first to know its length and signature,
 /// then to send it, so that memory stays flat.
 const KEPT_BYTES: usize = 1 << 20;
+
+/// `Content-Type` of a packed file.
+pub(super) const GZIP: &str = "application/gzip";
 
 /// How deliveries are sent.
 #[derive(Clone, Debug)]
@@ -49,11 +52,20 @@ pub(super) struct Post {
     pub(super) part: u64,
 }
 
-/// What became of a POST.
+/// What became of a POST, or of a file.
 pub(super) enum Sent {
     Accepted,
     Later { error: String, asked_ms: Option<u64> },
     Never { error: String },
+}
+
+impl From<Fault> for Sent {
+    fn from(fault: Fault) -> Self {
+        match fault.again {
+            true => Self::Later { error: fault.error, asked_ms: None },
+            false => Self::Never { error: fault.error },
+        }
+    }
 }
 
 impl Worker {
@@ -132,7 +144,7 @@ impl Worker {
             match self.send_part(delivery, promise, &snapshot, part, range).await {
                 Sent::Accepted => {
                     let file = DeliveredFile {
-                        filename: file_name(promise, &snapshot, part, self.clock.now()),
+                        filename: name::of_part(promise, &snapshot, part, delivery.created_at),
                         at: self.clock.now(),
                         rows: rows.saturating_sub(range.first).min(range.rows),
                     };
@@ -164,22 +176,79 @@ impl Worker {
         part: u64,
         range: Range,
     ) -> Sent {
-        let Destination::Webhook { endpoint, auth_header, headers } = &promise.destination;
         let trigger = &snapshot.trigger;
         let scraper = self.catalogue.at_version(&trigger.scraper, &trigger.scraper_version).await.ok();
+        let shape = Rows::shape(snapshot, scraper.as_deref(), promise.format, false);
+        if let Some(error) = Rows::refusal(snapshot, &shape, range) {
+            return Sent::Never { error };
+        }
+        let body = || self.rows.stream(snapshot, shape.clone(), promise.compress, range);
+        let Destination::Webhook { endpoint, auth_header, headers } = &promise.destination else {
+            let name = name::of_part(promise, snapshot, part, delivery.created_at);
+            let kind = if promise.compress { GZIP } else { promise.format.content_type() };
+            let body = body().map_err(|error| own_fault(&error));
+            return self.hand_over(delivery, promise, snapshot, part, (&name, kind), Box::new(body)).await;
+        };
+        let opened = self.opened(auth_header.as_ref(), headers);
+        let (auth_header, headers) = match opened {
+            Ok(opened) => opened,
+            Err(fault) => return fault.into(),
+        };
         let post = Post {
             endpoint: endpoint.clone(),
-            auth_header: auth_header.clone(),
-            headers: with_grade(headers, snapshot),
+            auth_header,
+            headers: with_grade(&headers, snapshot),
             content_type: promise.format.content_type(),
             gzip: promise.compress,
             snapshot: snapshot.id.to_string(),
             delivery: delivery.id.clone(),
             part: part + 1,
         };
-        let shape = Rows::shape(snapshot, scraper.as_deref(), promise.format, false);
-        let body = || self.rows.stream(snapshot, clone_shape(&shape), promise.compress, range);
         self.post(&post, body).await
+    }
+
+    /// The credentials of a webhook, opened: `Authorization` and further lines.
+    pub(super) fn opened(
+        &self,
+        auth_header: Option<&Sealed>,
+        headers: &[(String, Sealed)],
+    ) -> Result<(Option<String>, Vec<(String, String)>), Fault> {
+        let vault = self.courier.vault();
+        let auth = auth_header.map(|value| vault.text(value)).transpose()?;
+        let lines = headers.iter().map(|(name, value)| Ok((name.clone(), vault.text(value)?)));
+        Ok((auth, lines.collect::<Result<_, Fault>>()?))
+    }
+
+    /// Hands a file over, to whatever is no webhook.
+    pub(super) async fn hand_over(
+        &self,
+        delivery: &Delivery,
+        promise: &Promise,
+        snapshot: &Snapshot,
+        part: u64,
+        (name, content_type): (&str, &'static str),
+        body: Body,
+    ) -> Sent {
+        let number = part.saturating_add(1);
+        let rows = match promise.batch_size {
+            Some(rows) => format!("&batch_size={}&part={number}", rows.max(model::limit::BATCH_ROWS_MIN)),
+            None => String::new(),
+        };
+        let parcel = Parcel {
+            name,
+            content_type,
+            id: format!("{}.{number}", delivery.id),
+            about: format!("{name} of {}", snapshot.trigger.dataset_id.0),
+            download: format!(
+                "/datasets/v3/snapshot/{}?format={}{rows}",
+                snapshot.id,
+                promise.format.as_str()
+            ),
+        };
+        match self.courier.hand_over(&promise.destination, &parcel, body).await {
+            Ok(()) => Sent::Accepted,
+            Err(fault) => fault.into(),
+        }
     }
 
     async fn send_notice(&self, lease: &DeliveryLease, notice: &Notice) -> DeliveryOutcome {
@@ -203,7 +272,10 @@ impl Worker {
             news["quarantined"] = true.into();
             news["error_message"] = crate::rows::held_back(snapshot).into();
         }
-        self.send_news(lease, &notice.endpoint, notice.auth_header.clone(), &news).await
+        match self.opened(notice.auth_header.as_ref(), &[]) {
+            Ok((auth, _)) => self.send_news(lease, &notice.endpoint, auth, &news).await,
+            Err(fault) => self.later(&lease.delivery, lease.delivery.failures, fault.error, None),
+        }
     }
 
     async fn send_delivery_notice(
@@ -367,33 +439,7 @@ fn judge(result: Result<Answer, FetchError>) -> Sent {
     }
 }
 
-fn clone_shape(shape: &Shape) -> Shape {
-    match shape {
-        Shape::Json => Shape::Json,
-        Shape::Ndjson => Shape::Ndjson,
-        Shape::Csv { columns, formula_guard } => {
-            Shape::Csv { columns: columns.clone(), formula_guard: *formula_guard }
-        }
-    }
-}
-
-/// The file's name after its template (api.md 15.8), with extension, and the part's number where there are several.
-fn file_name(promise: &Promise, snapshot: &Snapshot, part: u64, now: model::Timestamp) -> String {
-    let number = (part + 1).to_string();
-    let template = promise.file_template.as_deref().unwrap_or("{[snapshot_id]}");
-    let mut name = template
-        .replace("{[snapshot_id]}", snapshot.id.as_str())
-        .replace("{[datetime]}", &now.to_string())
-        .replace("{[dataset_id]}", &snapshot.trigger.dataset_id.0)
-        .replace("{[part]}", &number);
-    if promise.batch_size.is_some() && !template.contains("{[part]}") {
-        name.push('.');
-        name.push_str(&number);
-    }
-    name.push('.');
-    name.push_str(promise.format.as_str());
-    if promise.compress {
-        name.push_str(".gz");
-    }
-    name
+/// Rows that cannot be read back are trouble of ours.
+pub(super) fn own_fault(error: &dyn std::error::Error) -> std::io::Error {
+    std::io::Error::other(format!("the rows could not be read: {error}"))
 }

@@ -9,10 +9,30 @@ use super::collect::Slice;
 use crate::cache::{Ask, Keep};
 use extract::Session;
 use fetch::FetchError;
-use model::{Failure, FailureCode, Fate, FetchMode, Input, Page, Request, host_of, is_secret_header};
+use model::{
+    Exchange, Failure, FailureCode, Fate, FetchMode, Input, Page, Request, host_of, is_secret_header,
+};
 
 /// Times that one page may find its session over before that is taken for its own fault.
 const OUTS: u32 = 3;
+
+/// There is no page: what that comes to, and what was exchanged on the way, if it is to be kept.
+pub(super) struct Missed {
+    pub(super) fate: Fate,
+    pub(super) exchanges: Vec<Exchange>,
+}
+
+impl From<Fate> for Missed {
+    fn from(fate: Fate) -> Self {
+        Self { fate, exchanges: Vec::new() }
+    }
+}
+
+impl From<FetchError> for Missed {
+    fn from(error: FetchError) -> Self {
+        Self { fate: fate_of(&error), exchanges: error.exchanges }
+    }
+}
 
 impl Worker {
     /// The page of an input, fetched as whoever the scraper and the job say.
@@ -21,7 +41,7 @@ impl Worker {
         slice: &Slice,
         input: &Input,
         mut request: Request,
-    ) -> Result<(Page, Option<Keep>), Fate> {
+    ) -> Result<(Page, Option<Keep>), Missed> {
         self.identify(slice, input, &mut request)?;
         let express = slice.trigger.express;
         let login = slice.scraper.login().filter(|_| slice.scraper.is_own_site(&request.url));
@@ -37,7 +57,7 @@ impl Worker {
             }
             let ask = Ask { scraper: slice.scraper.name(), reuse: slice.reuse, modified: input.modified };
             let answer = self.cache.page(&*self.fetcher, ask, request, express).await;
-            return answer.map_err(|error| fate_of(&error));
+            return answer.map_err(Missed::from);
         };
         let mut entry = self.logins.entry(&session);
         for _ in 0..OUTS {
@@ -55,12 +75,11 @@ impl Worker {
         let failure =
             Failure::new(FailureCode::LoginFailed, "The page asks for a login although the login succeeded");
         entry.is_of_no_use(&failure, self.clock.now()).await;
-        Err(Fate::Never(failure))
+        Err(Fate::Never(failure).into())
     }
 
-    /// One request, and what it comes to if there is no page.
-    pub(super) async fn fetch(&self, request: Request, express: bool) -> Result<Page, Fate> {
-        self.fetcher.fetch(request, express).await.map_err(|error| fate_of(&error))
+    async fn fetch(&self, request: Request, express: bool) -> Result<Page, Missed> {
+        Ok(self.fetcher.fetch(request, express).await?)
     }
 
     fn identify(&self, slice: &Slice, input: &Input, request: &mut Request) -> Result<(), Fate> {

@@ -9,7 +9,7 @@ use crate::archive::pack_index;
 use bytes::Bytes;
 use fetch::warc::{self, Original, Packed};
 use model::{
-    ArchivePart, Exchange, Fate, Input, KeptPage, Made, Page, PageKey, Place, SnapshotId, Timestamp,
+    ArchivePart, Exchange, Failure, Fate, Input, KeptPage, Made, Page, PageKey, Place, SnapshotId, Timestamp,
 };
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,6 +35,7 @@ pub(super) struct Fetched {
     at: Timestamp,
     exchanges: Vec<Packed>,
     made: Option<Documents>,
+    failed: Option<Failure>,
 }
 
 /// Records of a page that did not come as it is kept.
@@ -60,6 +61,29 @@ impl Kept {
             at: page.fetched_at,
             exchanges,
             made,
+            failed: None,
+        }))
+    }
+
+    /// Packs what was exchanged for a page that did not come.
+    pub(super) fn failed(
+        asked_for: &url::Url,
+        failure: Failure,
+        at: Timestamp,
+        exchanges: &[Exchange],
+        asked: PageKey,
+        seed: u64,
+    ) -> Self {
+        let exchanges = (seed..).zip(exchanges).map(|(seed, exchange)| warc::pack(exchange, seed)).collect();
+        let url = asked_for.to_string();
+        Self::Fetched(Box::new(Fetched {
+            asked,
+            url,
+            status: 0,
+            at,
+            exchanges,
+            made: None,
+            failed: Some(failure),
         }))
     }
 
@@ -161,6 +185,7 @@ impl Pages {
                         head,
                         body,
                         made,
+                        failed: page.failed.clone(),
                     }
                 }
             };

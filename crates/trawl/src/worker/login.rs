@@ -192,6 +192,8 @@ impl Worker {
             needs.secret_headers = slice.scraper.secret_headers(&request.url, &secrets).map_err(refused)?;
             needs.private = true;
             needs.fresh = step == 0;
+            // The page's own waits and actions are not the login's.
+            (needs.mode, needs.rendering) = (request.needs.mode, None);
             request.needs = needs;
             let answer = self.fetcher.fetch(request, slice.trigger.express).await.map_err(|error| {
                 let trouble = match fate_of(&error) {

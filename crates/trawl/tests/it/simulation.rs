@@ -4,7 +4,9 @@
 //!
 //! `TRAWL_SEED=n` repeats one world.
 
-use crate::world::{Dice, Faults, FaultyBucket, FaultyStore, LISTING_PAGES, PER_PAGE, TestClock, Web};
+use crate::world::{
+    Dice, Faults, FaultyBucket, FaultyStore, LISTING_PAGES, PER_PAGE, TestClock, Web, courier,
+};
 use futures_util::StreamExt;
 use model::{
     DatasetId, Door, Input, Origin, Patience, RetryPolicy, Snapshot, SnapshotId, SnapshotState, Timestamp,
@@ -68,15 +70,18 @@ impl World {
         assert_eq!(catalogue.faults(), [], "the simulated scraper compiles");
         let store: Arc<dyn Store> = Arc::new(FaultyStore { inner: truth.clone(), faults: faults.clone() });
         let outbound = Arc::new(fetch::Outbound::new(&fetch::OutboundSettings::default()).unwrap());
+        let courier = courier(truth.clone(), outbound.clone());
         let worker = |node: &str| {
             let parts = Parts {
                 store: store.clone(),
                 bucket: bucket.clone(),
                 fetcher: web.clone(),
                 outbound: outbound.clone(),
+                courier: courier.clone(),
                 catalogue: catalogue.clone(),
                 clock: clock.clone(),
                 pool: Pool::on_caller(),
+                pace: None,
             };
             Worker::new(parts, settings(node))
         };
@@ -291,6 +296,8 @@ impl World {
 fn settings(node: &str) -> Settings {
     Settings {
         node: node.into(),
+        shared: true,
+        shards: Arc::default(),
         jobs: 8,
         express_jobs: 1,
         deliveries: 1,

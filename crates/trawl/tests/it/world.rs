@@ -186,6 +186,7 @@ hand_through! {
     plain save_hosts(hosts: Vec<(String, Option<String>)>, now: Timestamp, before: Timestamp) -> ();
     plain put_document(kind: &str, name: &str, text: Option<String>, over: store::Put) -> bool;
     plain documents(kind: &str, after: &str, limit: usize) -> Vec<store::Document>;
+    plain hosts_named(names: &[String]) -> Vec<(String, String)>;
     plain hosts(limit: usize) -> Vec<(String, String)>;
     plain begin(new: NewSnapshot) -> ();
     plain add(id: &SnapshotId, slices: Vec<Vec<Input>>, now: Timestamp) -> ();
@@ -195,6 +196,8 @@ hand_through! {
     plain cancel(id: &SnapshotId, now: Timestamp) -> ();
     plain fail(id: &SnapshotId, message: &str, now: Timestamp) -> ();
     plain promise(delivery: Delivery) -> ();
+    plain redeliver(id: &DeliveryId, now: Timestamp) -> ();
+    plain list_deliveries(filter: store::DeliveryFilter) -> Vec<store::ListedDelivery>;
     plain snapshot(id: &SnapshotId) -> Snapshot;
     plain snapshots(filter: SnapshotFilter) -> (Vec<Snapshot>, u64);
     plain running(datasets: &[String]) -> u64;
@@ -257,4 +260,15 @@ impl Bucket for FaultyBucket {
         let keys = objects.keys().filter(|k| k.starts_with(prefix) && k.as_str() > after);
         Ok(keys.take(limit).map(|k| (k.clone(), 0)).collect())
     }
+}
+
+/// Hands files over; with a key of the tests.
+pub(crate) fn courier(store: Arc<dyn Store>, outbound: Arc<fetch::Outbound>) -> Arc<trawl::deliver::Courier> {
+    use trawl::deliver::{Courier, CourierParts, CourierSettings};
+    let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let vault = trawl::vault::Vault::open(key, &[], true, std::path::Path::new("")).unwrap();
+    let connector = fetch::BucketConnector::guarded(&fetch::OutboundSettings::default()).unwrap();
+    let parts = CourierParts { vault: Arc::new(vault), outbound, connector, store, mailer: None };
+    let bound = std::time::Duration::from_secs(5);
+    Arc::new(Courier::new(parts, CourierSettings { timeout: bound, still: bound }))
 }

@@ -160,7 +160,14 @@ impl<'a> Play<'a> {
 
     pub(super) async fn claim(&mut self, node: u8, jobs: usize, express_only: bool) {
         let until = self.now.plus_ms(LEASE_MS);
-        let claim = Claim { jobs, express_only, node: name(node), now: self.now, lease_until: until };
+        let claim = Claim {
+            jobs,
+            express_only,
+            node: name(node),
+            now: self.now,
+            lease_until: until,
+            pass_over: Vec::new(),
+        };
         let claimed = self.world.node(node.into()).claim(claim).await.unwrap();
         // What has ended is taken back first, so that no host waits for a node that is gone.
         let now = self.now;
@@ -371,8 +378,14 @@ impl<'a> Play<'a> {
     pub(super) async fn deliver(&mut self, node: u8, dies: bool) {
         let store = self.world.node(node.into()).clone();
         let until = self.now.plus_ms(LEASE_MS);
-        let claim =
-            Claim { jobs: 4, express_only: false, node: name(node), now: self.now, lease_until: until };
+        let claim = Claim {
+            jobs: 4,
+            express_only: false,
+            node: name(node),
+            now: self.now,
+            lease_until: until,
+            pass_over: Vec::new(),
+        };
         let (leases, _) = store.claim_deliveries(claim).await.unwrap();
         for lease in leases {
             let finish = |outcome| store.finish_delivery(&lease, outcome, self.now);

@@ -114,8 +114,14 @@ async fn a_limit_behind_many_rows_still_leaves_each_row_alone_in_its_slice() {
     let progress = server.get(&format!("/datasets/v3/progress/{id}")).await.json();
     assert_eq!(progress["inputs"], 9_000);
     let now = model::Timestamp::from_ms(i64::MAX / 4);
-    let claim =
-        Claim { jobs: 5, express_only: false, node: "t".into(), now, lease_until: now.plus_ms(1_000) };
+    let claim = Claim {
+        jobs: 5,
+        express_only: false,
+        node: "t".into(),
+        now,
+        lease_until: now.plus_ms(1_000),
+        pass_over: Vec::new(),
+    };
     let leases = server.store.claim(claim).await.unwrap().leases;
     assert!(!leases.is_empty());
     for lease in leases {

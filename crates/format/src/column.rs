@@ -1,0 +1,33 @@
+//! Columns with types, for formats that have types.
+
+/// One column of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Key in the row.
+    pub name: String,
+    /// What its values are.
+    pub kind: Kind,
+}
+
+/// What the values of a column are, as JSON and as the column shows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A string.
+    Text,
+    /// Anything: the column holds its JSON text.
+    Json,
+    /// A number without fraction, within 64 bits.
+    Integer,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// The text of a day, `2026-09-01`.
+    Date,
+    /// The text of a moment, ISO 8601. One that names no offset is taken to be UTC, one without a time midnight.
+    Moment,
+    /// A list of such values.
+    List(Box<Kind>),
+    /// An object with these keys.
+    Object(Vec<Column>),
+}
