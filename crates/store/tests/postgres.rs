@@ -277,16 +277,16 @@ async fn a_finish_whose_answer_was_lost_may_be_asked_again() {
 async fn news_that_were_missed_are_told_again() {
     let url = Cluster::shared().database().await;
     let (near, far) = (open(&url).await, open(&url).await);
+    near.gauges().await.unwrap();
     let mut news = far.subscribe();
-    let client = ask(&url).await;
-    // Whoever listens is cut off, and cannot come back before there is something to hear.
-    let database: String = client.query_one("SELECT current_database()::text", &[]).await.unwrap().get(0);
-    client.batch_execute(&format!("ALTER DATABASE {database} CONNECTION LIMIT 0")).await.unwrap();
-    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-               WHERE query = 'LISTEN trawl' AND datname = current_database()";
-    assert_eq!(client.query(cut, &[]).await.unwrap().len(), 2);
-    client.batch_execute(&format!("ALTER DATABASE {database} CONNECTION LIMIT -1")).await.unwrap();
+    // Whoever listens is cut off, and cannot come back before there was something to hear.
+    let (server, database) = url.rsplit_once('/').unwrap();
+    let door = ask(&format!("{server}/postgres")).await;
+    door.batch_execute(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false")).await.unwrap();
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN trawl' AND datname = $1";
+    assert_eq!(door.query(cut, &[&database]).await.unwrap().len(), 2);
     let id = start(&near, 1, &trigger(&[]), 8, 8, 1).await;
+    door.batch_execute(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true")).await.unwrap();
     let heard = async {
         while news.recv().await.unwrap() != Change::Snapshot(id.clone()) {}
         while news.recv().await.unwrap() != Change::Work {}

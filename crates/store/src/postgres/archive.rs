@@ -2,7 +2,7 @@
 //!
 //! Invariant: a part is registered in the transaction that settles its job, or not at all.
 
-use super::run::{Run, key_of};
+use super::run::key_of;
 use super::sql::{count, get, int, len};
 use super::tx::Tx;
 use crate::{KeptPart, Result};
@@ -15,16 +15,16 @@ const PARTS: usize = 10_000;
 const SAME: i64 = 64;
 
 /// Registers a part under the sequence number of its job's segment.
-pub(super) async fn register(tx: &Tx, run: &Run, seq: u64, part: &ArchivePart) -> Result<()> {
+pub(super) async fn register(tx: &Tx, run: i64, seq: u64, part: &ArchivePart) -> Result<()> {
     tx.exec(
         "INSERT INTO archive VALUES ($1, $2, $3, $4, $5)",
-        &[&run.k, &int(seq), &part.key, &int(part.bytes), &int(part.index_bytes)],
+        &[&run, &int(seq), &part.key, &int(part.bytes), &int(part.index_bytes)],
     )
     .await?;
     let asked: Vec<&[u8]> = part.asked.iter().map(|asked| &asked.0[..]).collect();
     tx.exec(
         "INSERT INTO kept_page SELECT $1, u.asked, $2, u.n - 1 FROM unnest($3::bytea[]) WITH ORDINALITY AS u(asked, n)",
-        &[&run.k, &int(seq), &asked],
+        &[&run, &int(seq), &asked],
     )
     .await?;
     Ok(())

@@ -16,6 +16,7 @@ use crate::{Change, Claim, Claimed, Held, LANE_REST_MS, Lease, Result};
 use model::{Job, JobId, SnapshotId, Timestamp, Trigger};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio_postgres::Row;
 
 /// Jobs handed out by one call at most: bounds the transaction, and the locks that it holds.
 const CLAIM_JOBS: usize = 512;
@@ -23,7 +24,7 @@ const CLAIM_JOBS: usize = 512;
 const KNOWN: usize = 256;
 
 const CLAIM: &str = "SELECT run, job, n, epoch, records, limit_total, root_records, blob
-     FROM trawl_claim($1, $2, $3, $4, $5, $6, $7, $8)";
+     FROM trawl_claim($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const ASKED: &str =
     "SELECT s.k, s.id, s.created_at, a.trigger FROM snapshot s JOIN asked a ON a.snapshot = s.k
      WHERE s.k = ANY ($1)";
@@ -42,80 +43,81 @@ pub(super) struct Known(Mutex<HashMap<i64, Asked>>);
 
 /// What a claim came to.
 pub(super) enum Outcome {
-    Claimed(Claimed),
-    /// A job of this run cannot be read.
-    Broken {
-        run: i64,
-        why: String,
-    },
+    /// These, and the runs of which a job cannot be read, with why.
+    Claimed(Claimed, Vec<Broken>),
+    /// Leases have ended, and must be taken back first.
+    Ended,
 }
 
-pub(super) async fn claim(tx: &mut Tx, known: &Known, claim: &Claim, patient: bool) -> Result<Outcome> {
+/// Leases jobs, in one statement that is a transaction of its own.
+pub(super) async fn claim(
+    tx: &mut Tx,
+    known: &Known,
+    claim: &Claim,
+    patient: bool,
+    tag: &str,
+) -> Result<Outcome> {
     let jobs = super::sql::len(claim.jobs.min(CLAIM_JOBS));
-    let rest = int(LANE_REST_MS);
-    let asked: [&(dyn tokio_postgres::types::ToSql + Sync); 8] = [
-        &jobs,
-        &claim.express_only,
-        &claim.node,
-        &claim.now.ms(),
-        &claim.lease_until.ms(),
-        &patient,
-        &claim.pass_over,
-        &rest,
-    ];
+    let (now, until, rest) = (claim.now.ms(), claim.lease_until.ms(), LANE_REST_MS);
+    let asked: [&(dyn tokio_postgres::types::ToSql + Sync); 9] =
+        [&jobs, &claim.express_only, &claim.node, &now, &until, &patient, &tag, &claim.pass_over, &rest];
     let rows = tx.all(CLAIM, &asked).await?;
     let mut runs = BTreeSet::new();
     for row in &rows {
         runs.extend(get::<Option<i64>>(row, 0)?);
     }
-    let runs = match known.of(tx, runs).await? {
-        Ok(runs) => runs,
-        Err((run, why)) => return Ok(Outcome::Broken { run, why }),
-    };
+    let (runs, mut broken) = known.of(tx, runs).await?;
     let mut claimed = Claimed::default();
     for row in &rows {
         let Some(run) = get::<Option<i64>>(row, 0)? else {
+            if get::<Option<i64>>(row, 3)?.is_some() {
+                return Ok(Outcome::Ended);
+            }
             claimed.next_due = moment(row, 2)?;
             continue;
         };
-        let asked = runs.get(&run).ok_or_else(|| damaged("a run without its trigger"))?;
-        let blob = get::<Option<&[u8]>>(row, 7)?.unwrap_or_default();
+        let Some(asked) = runs.get(&run) else { continue };
         // The rest of the store is fine: only this run ends, and says why, instead of stopping every worker.
-        let inputs = match with_codec(|codec| codec.decode(blob)) {
-            Ok(inputs) => inputs,
-            Err(e) => return Ok(Outcome::Broken { run, why: e.to_string() }),
-        };
-        let records = count(row, 4)?;
-        let root_left = match (asked.trigger.limit_per_input, get::<Option<i64>>(row, 6)?) {
-            (Some(most), Some(taken)) => {
-                inputs.iter().map(|input| (input.root, most.saturating_sub(uint(taken)))).collect()
-            }
-            _ => BTreeMap::new(),
-        };
-        claimed.leases.push(Lease {
-            job: Job { id: JobId(get(row, 1)?), snapshot: asked.id.clone(), inputs },
-            epoch: count(row, 3)?,
-            trigger: Arc::clone(&asked.trigger),
-            created_at: asked.created_at,
-            records_left: get::<Option<i64>>(row, 5)?.map(|most| uint(most).saturating_sub(records)),
-            root_left,
-        });
+        match lease(row, asked) {
+            Ok(lease) => claimed.leases.push(lease),
+            Err(e) => broken.push((run, e.to_string())),
+        }
     }
+    claimed.leases.retain(|lease| {
+        !broken.iter().any(|(run, _)| runs.get(run).is_some_and(|a| a.id == lease.job.snapshot))
+    });
     for asked in runs.into_values() {
         tx.tell(Change::Snapshot(asked.id));
     }
-    Ok(Outcome::Claimed(claimed))
+    Ok(Outcome::Claimed(claimed, broken))
 }
 
-type Broken = (i64, String);
+fn lease(row: &Row, asked: &Asked) -> Result<Lease> {
+    let blob = get::<Option<&[u8]>>(row, 7)?.ok_or_else(|| damaged("a job without its inputs"))?;
+    let inputs = with_codec(|codec| codec.decode(blob))?;
+    let records = count(row, 4)?;
+    let root_left = match (asked.trigger.limit_per_input, get::<Option<i64>>(row, 6)?) {
+        (Some(most), Some(taken)) => {
+            inputs.iter().map(|input| (input.root, most.saturating_sub(uint(taken)))).collect()
+        }
+        _ => BTreeMap::new(),
+    };
+    Ok(Lease {
+        job: Job { id: JobId(get(row, 1)?), snapshot: asked.id.clone(), inputs },
+        epoch: count(row, 3)?,
+        trigger: Arc::clone(&asked.trigger),
+        created_at: asked.created_at,
+        records_left: get::<Option<i64>>(row, 5)?.map(|most| uint(most).saturating_sub(records)),
+        root_left,
+    })
+}
+
+/// A run, and why it cannot go on.
+pub(super) type Broken = (i64, String);
 
 impl Known {
-    /// What these runs ask; which of them cannot be read, and why.
-    async fn of(
-        &self,
-        tx: &Tx,
-        runs: BTreeSet<i64>,
-    ) -> Result<std::result::Result<HashMap<i64, Asked>, Broken>> {
+    /// What these runs ask; and which of them cannot be read, and why.
+    async fn of(&self, tx: &Tx, runs: BTreeSet<i64>) -> Result<(HashMap<i64, Asked>, Vec<Broken>)> {
         let mut found = HashMap::new();
         let mut missing = Vec::new();
         {
@@ -128,23 +130,29 @@ impl Known {
             }
         }
         if missing.is_empty() {
-            return Ok(Ok(found));
+            return Ok((found, Vec::new()));
         }
-        for row in tx.all(ASKED, &[&missing]).await? {
-            let run: i64 = get(&row, 0)?;
-            let trigger = match serde_json::from_str(get(&row, 3)?) {
-                Ok(trigger) => Arc::new(trigger),
-                Err(e) => return Ok(Err((run, e.to_string()))),
-            };
-            let created_at = Timestamp::from_ms(get(&row, 2)?);
-            found.insert(run, Asked { id: read_id(get(&row, 1)?)?, trigger, created_at });
+        let mut broken = Vec::new();
+        let rows = tx.all(ASKED, &[&missing]).await?;
+        for row in &rows {
+            let run: i64 = get(row, 0)?;
+            let created_at = Timestamp::from_ms(get(row, 2)?);
+            match serde_json::from_str(get(row, 3)?) {
+                Ok(trigger) => {
+                    let asked = Asked { id: read_id(get(row, 1)?)?, trigger: Arc::new(trigger), created_at };
+                    found.insert(run, asked);
+                }
+                Err(e) => broken.push((run, format!("its trigger: {e}"))),
+            }
         }
+        missing.retain(|run| !found.contains_key(run) && !broken.iter().any(|(known, _)| known == run));
+        broken.extend(missing.into_iter().map(|run| (run, "a snapshot without its trigger".to_owned())));
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= KNOWN {
             known.clear();
         }
         known.extend(found.iter().map(|(run, asked)| (*run, asked.clone())));
-        Ok(Ok(found))
+        Ok((found, broken))
     }
 }
 

@@ -23,7 +23,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// What every connection is told. Plans follow the indexes whatever the statistics say (right after a million inputs
 /// came they say nothing), and are made once. `jit` costs more than any of our statements.
 const PLANS: &str = "-c enable_seqscan=off -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_mergejoin=off \
-                     -c plan_cache_mode=force_generic_plan -c jit=off";
+                     -c plan_cache_mode=force_generic_plan -c jit=off -c default_transaction_isolation=read\\ committed";
 /// A peer that vanished is noticed after about this long without an answer.
 const SILENCE: Duration = Duration::from_secs(30);
 

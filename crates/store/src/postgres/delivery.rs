@@ -67,16 +67,18 @@ pub(super) fn read_id(text: &str) -> Result<DeliveryId> {
 
 /// Runs an update that gives back the ids it changed, and tells of each.
 async fn update(tx: &mut Tx, sql: &str, params: Params<'_>) -> Result<()> {
-    for row in tx.all(sql, params).await? {
-        tell(tx, get(&row, 0)?)?;
-    }
-    Ok(())
+    let changed = tx.all(sql, params).await?;
+    tell_all(tx, &changed)
 }
 
-/// Streams that have a whole part to send become due.
-pub(super) async fn wake_streams(tx: &mut Tx, run: &Run, now: Timestamp) -> Result<()> {
-    update(
-        tx,
+/// Tells of the deliveries that an update gave back.
+pub(super) fn tell_all(tx: &mut Tx, changed: &[Row]) -> Result<()> {
+    changed.iter().try_for_each(|row| tell(tx, get(row, 0)?))
+}
+
+/// Streams that have a whole part to send become due. Gives them back, for [`tell_all`].
+pub(super) async fn wake_streams(tx: &Tx, run: &Run, now: Timestamp) -> Result<Vec<Row>> {
+    tx.all(
         "UPDATE delivery SET state = 'waiting', due = $2
          WHERE snapshot = $1 AND state = 'held' AND batch IS NOT NULL AND (parts_done + 1) * batch <= $3
          RETURNING id",

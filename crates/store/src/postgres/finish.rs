@@ -11,7 +11,7 @@ use super::sql::{count, get, int, len_u64, with_codec};
 use super::stop;
 use super::tx::Tx;
 use crate::told::{Finish, Known};
-use crate::{CARRIED_EPOCH, Finished, Lease, Result, StoreError};
+use crate::{CARRIED_EPOCH, Change, Finished, Lease, Result, StoreError};
 use model::{FailureCode, Input, JobId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Row;
@@ -56,19 +56,29 @@ pub(super) async fn finish(tx: &mut Tx, told: &Finish) -> Result<Finished> {
     if let Some(trim) = over_limits(tx, &run, told).await? {
         return Ok(trim);
     }
-    write_rows(tx, &mut run, told).await?;
-
     let mut lanes = Lanes::default();
     let carried = carry_on(tx, &run, &mut lanes, &job, told).await?;
-    tx.exec(DONE, &[&job.id, &carried.map(|id| id.0)]).await?;
-    if job.derived {
-        tx.exec("DELETE FROM slice WHERE job = $1", &[&job.id]).await?;
+    let next = carried.map(|id| id.0);
+    // These do not need each other, so they go out together.
+    let ((), _, (), freed) = futures_util::try_join!(
+        write_rows(tx, &mut run, told),
+        async { tx.exec(DONE, &[&job.id, &next]).await },
+        async {
+            if job.derived {
+                tx.exec("DELETE FROM slice WHERE job = $1", &[&job.id]).await?;
+            }
+            Ok(())
+        },
+        async { if carried.is_none() { lane::let_go(tx, job.lane, 1).await } else { Ok(false) } },
+    )?;
+    if carried.is_none() {
+        lanes.leaves(job.lane);
+    }
+    if freed {
+        tx.tell(Change::Work);
     }
     run.counts.leased -= job.n - len_u64(&told.carried);
     run.counts.settled += told.settled;
-    if carried.is_none() {
-        lanes.released(tx, job.lane).await?;
-    }
 
     let root_met = match run.limit_root {
         Some(most) => lane::root_records(tx, run.k, job.root).await? >= most,
@@ -177,36 +187,30 @@ async fn over_limits(tx: &Tx, run: &Run, told: &Finish) -> Result<Option<Finishe
 
 /// Registers the segment and the numbers of its rows.
 async fn write_rows(tx: &Tx, run: &mut Run, told: &Finish) -> Result<()> {
+    let (k, seq) = (run.k, run.next_seq);
+    let before = (run.counts.records, run.counts.errors);
+    let limited = run.limit_root.is_some();
+    futures_util::try_join!(
+        write_segment(tx, k, seq, before, told),
+        async {
+            match &told.archive {
+                Some(part) => archive::register(tx, k, seq, part).await,
+                None => Ok(()),
+            }
+        },
+        async { if limited { write_roots(tx, k, told).await } else { Ok(()) } },
+        async {
+            match &told.profile {
+                Some(profile) => quality::add(tx, k, profile).await,
+                None => Ok(()),
+            }
+        },
+        add_columns(tx, k, &told.columns),
+    )?;
     if let Some(s) = &told.segment {
-        let (seq, records, errors) = (int(run.next_seq), int(s.records), int(s.errors));
-        let (record_bytes, error_bytes) = (int(s.record_bytes), int(s.error_bytes));
-        let (plain_bytes, first_record) = (int(s.plain_bytes), int(run.counts.records));
-        let first_error = int(run.counts.errors);
-        let (withheld, withheld_bytes) = (int(s.withheld), int(s.withheld_bytes));
-        tx.exec(
-            SEGMENT,
-            &[
-                &run.k,
-                &seq,
-                &s.key,
-                &records,
-                &errors,
-                &record_bytes,
-                &error_bytes,
-                &plain_bytes,
-                &first_record,
-                &first_error,
-                &withheld,
-                &withheld_bytes,
-            ],
-        )
-        .await?;
         run.plain_bytes += s.plain_bytes;
         run.counts.records += s.records;
         run.counts.unchanged += s.withheld;
-    }
-    if let Some(part) = &told.archive {
-        archive::register(tx, run, run.next_seq, part).await?;
     }
     if told.segment.is_some() || told.archive.is_some() {
         run.next_seq += 1;
@@ -214,15 +218,43 @@ async fn write_rows(tx: &Tx, run: &mut Run, told: &Finish) -> Result<()> {
     for (code, n) in &told.errors {
         run.count_errors(*code, *n);
     }
-    if run.limit_root.is_some() && !told.records.is_empty() {
-        let roots: Vec<i64> = told.records.keys().map(|root| int(*root)).collect();
-        let records: Vec<i64> = told.records.values().map(|n| int(*n)).collect();
-        tx.exec(ROOTS, &[&run.k, &roots, &records]).await?;
+    Ok(())
+}
+
+async fn write_segment(tx: &Tx, k: i64, seq: u64, before: (u64, u64), told: &Finish) -> Result<()> {
+    let Some(s) = &told.segment else { return Ok(()) };
+    let (seq, first_record, first_error) = (int(seq), int(before.0), int(before.1));
+    let (records, errors, plain_bytes) = (int(s.records), int(s.errors), int(s.plain_bytes));
+    let (record_bytes, error_bytes) = (int(s.record_bytes), int(s.error_bytes));
+    let (withheld, withheld_bytes) = (int(s.withheld), int(s.withheld_bytes));
+    tx.exec(
+        SEGMENT,
+        &[
+            &k,
+            &seq,
+            &s.key,
+            &records,
+            &errors,
+            &record_bytes,
+            &error_bytes,
+            &plain_bytes,
+            &first_record,
+            &first_error,
+            &withheld,
+            &withheld_bytes,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn write_roots(tx: &Tx, k: i64, told: &Finish) -> Result<()> {
+    if told.records.is_empty() {
+        return Ok(());
     }
-    if let Some(profile) = &told.profile {
-        quality::add(tx, run.k, profile).await?;
-    }
-    add_columns(tx, run.k, &told.columns).await
+    let roots: Vec<i64> = told.records.keys().map(|root| int(*root)).collect();
+    let records: Vec<i64> = told.records.values().map(|n| int(*n)).collect();
+    tx.exec(ROOTS, &[&k, &roots, &records]).await.map(drop)
 }
 
 async fn add_columns(tx: &Tx, run: i64, columns: &[String]) -> Result<()> {

@@ -109,8 +109,16 @@ impl Lanes {
 
     /// A leased job has left its lane, and its host's.
     pub(super) async fn released(&mut self, tx: &mut Tx, lane: i64) -> Result<()> {
+        self.leaves(lane);
+        if let_go(tx, lane, 1).await? {
+            tx.tell(Change::Work);
+        }
+        Ok(())
+    }
+
+    /// A leased job has left its lane; whoever says so lets its host go as well.
+    pub(super) fn leaves(&mut self, lane: i64) {
         self.touched.entry(lane).or_default().back += 1;
-        let_go(tx, lane, 1).await
     }
 
     /// Puts jobs in; their ids.
@@ -194,13 +202,10 @@ impl Lanes {
     }
 }
 
-/// `n` leases on jobs of that lane's host have ended.
-pub(super) async fn let_go(tx: &mut Tx, lane: i64, n: i64) -> Result<()> {
+/// `n` leases on jobs of that lane's host have ended; whether others must hear of that.
+pub(super) async fn let_go(tx: &Tx, lane: i64, n: i64) -> Result<bool> {
     let row = tx.one("SELECT trawl_let_go($1, $2)", &[&lane, &n]).await?;
-    if row.map(|row| get::<bool>(&row, 0)).transpose()? == Some(true) {
-        tx.tell(Change::Work);
-    }
-    Ok(())
+    row.map_or(Ok(false), |row| get(&row, 0))
 }
 
 /// A leased job as the store knows it.

@@ -289,25 +289,25 @@ impl Store for PostgresStore {
     }
 
     async fn claim(&self, claim: Claim) -> Result<Claimed> {
-        // What ended goes back first, so that it keeps no host from others.
-        self.lose_jobs(Lost::At(claim.now), claim.now).await?;
         loop {
             let patient = self.claims.fetch_add(1, Ordering::Relaxed) % PATIENT == 0;
-            let outcome = transact!(self, Kind::Write, |tx| async {
-                let outcome = claim::claim(&mut tx, &self.known, &claim, patient).await?;
-                match outcome {
-                    claim::Outcome::Claimed(claimed) => Ok(Ok(claimed)),
-                    // Nothing of this claim stays.
-                    claim::Outcome::Broken { run, why } => tx.give_up(Err((run, why))),
+            let outcome = alone!(self, |tx| claim::claim(&mut tx, &self.known, &claim, patient, &self.tag))?;
+            let (claimed, broken) = match outcome {
+                claim::Outcome::Claimed(claimed, broken) => (claimed, broken),
+                claim::Outcome::Ended => {
+                    // What ended goes back first, so that it keeps no host from others.
+                    self.lose_jobs(Lost::At(claim.now), claim.now).await?;
+                    continue;
                 }
-            })?;
-            match outcome {
-                Ok(claimed) => return Ok(claimed),
-                Err((run, why)) => {
-                    tracing::error!(error = %why, "a job cannot be read; its run ends");
-                    let message = "Some inputs of this snapshot could not be read back";
-                    done_by_others(write!(self, |tx| stop::break_run(&mut tx, run, message, claim.now)))?;
-                }
+            };
+            for (run, why) in &broken {
+                tracing::error!(error = %why, "a job cannot be read; its run ends");
+                let message = "Some inputs of this snapshot could not be read back";
+                done_by_others(write!(self, |tx| stop::break_run(&mut tx, *run, message, claim.now)))?;
+            }
+            // What else there is, if the only jobs were of a run that ends.
+            if broken.is_empty() || !claimed.leases.is_empty() {
+                return Ok(claimed);
             }
         }
     }
@@ -469,7 +469,7 @@ impl Store for PostgresStore {
     }
 
     async fn add_token(&self, token: Token) -> Result<()> {
-        alone!(self, |tx| token::add(&tx, &token))
+        write!(self, |tx| token::add(&tx, &token))
     }
 
     async fn token(&self, hash: &[u8; 32]) -> Result<Option<Token>> {

@@ -170,10 +170,21 @@ impl Run {
     /// What follows from any change of the numbers: streams that have a part's worth of rows, the end of the run if
     /// nothing is left to do. Then writes the rows.
     pub(super) async fn conclude(&mut self, tx: &mut Tx, now: Timestamp) -> Result<()> {
-        if matches!(self.state, SnapshotState::Running | SnapshotState::Expiring) {
-            delivery::wake_streams(tx, self, now).await?;
+        let drains = self.counts.waiting + self.counts.leased == 0 && self.state != SnapshotState::Starting;
+        let streams = matches!(self.state, SnapshotState::Running | SnapshotState::Expiring);
+        if !drains && streams {
+            // The usual case: both in one round trip.
+            let open = self.is_open();
+            let (woken, first) =
+                futures_util::try_join!(delivery::wake_streams(tx, self, now), self.write_rows(tx, open))?;
+            delivery::tell_all(tx, &woken)?;
+            return self.written(tx, first).await;
         }
-        if self.counts.waiting + self.counts.leased == 0 && self.state != SnapshotState::Starting {
+        if streams {
+            let woken = delivery::wake_streams(tx, self, now).await?;
+            delivery::tell_all(tx, &woken)?;
+        }
+        if drains {
             self.drain(tx, now).await?;
         }
         self.save(tx).await
@@ -206,17 +217,26 @@ impl Run {
         Ok(())
     }
 
+    /// Whether its jobs may be claimed.
+    fn is_open(&self) -> bool {
+        self.state.is_claimable()
+            && self.limit_total.is_none_or(|most| self.counts.records + self.counts.leased < most)
+    }
+
     /// Writes the rows and tells.
     pub(super) async fn save(&mut self, tx: &mut Tx) -> Result<()> {
+        let first = self.write_rows(tx, self.is_open()).await?;
+        self.written(tx, first).await
+    }
+
+    /// Writes the numbers, and when its next job can be claimed; whether that is ever.
+    async fn write_rows(&self, tx: &Tx, open: bool) -> Result<bool> {
         debug_assert!(self.counts.adds_up(), "{:?}", self.counts);
-        let open = self.state.is_claimable()
-            && self.limit_total.is_none_or(|most| self.counts.records + self.counts.leased < most);
         let codes = serde_json::to_string(&self.error_codes).map_err(damaged)?;
         let c = &self.counts;
         let numbers =
-            [c.inputs, c.settled, c.waiting, c.leased, c.given, c.found, c.records, c.errors, c.unchanged]
-                .map(int);
-        let [inputs, settled, waiting, leased, given, found, records, errors, unchanged] = &numbers;
+            [c.inputs, c.settled, c.waiting, c.leased, c.given, c.found, c.records, c.errors, c.unchanged];
+        let [inputs, settled, waiting, leased, given, found, records, errors, unchanged] = &numbers.map(int);
         let (plain_bytes, next_seq) = (int(self.plain_bytes), int(self.next_seq));
         let first = tx
             .one(
@@ -243,6 +263,11 @@ impl Run {
                 ],
             )
             .await?;
+        Ok(first.is_some())
+    }
+
+    /// What follows once the numbers are written.
+    async fn written(&mut self, tx: &mut Tx, ready: bool) -> Result<()> {
         if self.state != self.written {
             let finished_at = self.finished_at.map(Timestamp::ms);
             tx.exec(SAVE_STATE, &[&self.k, &self.state.as_str(), &self.message, &finished_at]).await?;
@@ -252,7 +277,7 @@ impl Run {
             }
         }
         tx.tell(Change::Snapshot(self.id.clone()));
-        if first.is_some() {
+        if ready {
             tx.tell(Change::Work);
         }
         Ok(())

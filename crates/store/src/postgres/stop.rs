@@ -172,11 +172,13 @@ pub(super) async fn break_run(tx: &mut Tx, k: i64, message: &str, now: Timestamp
         )
         .await?;
     for row in &lanes {
-        let_go(tx, get(row, 0)?, get(row, 1)?).await?;
+        if let_go(tx, get(row, 0)?, get(row, 1)?).await? {
+            tx.tell(Change::Work);
+        }
     }
     let leased = std::mem::take(&mut run.counts.leased);
     run.counts.settled += leased;
-    run.message = Some(message.chars().take(model::limit::MESSAGE_CHARS).collect());
+    run.message = Some(message.chars().filter(|c| *c != '\0').take(model::limit::MESSAGE_CHARS).collect());
     // A trigger that cannot be read is no reason to keep a broken run alive.
     let force_deliver = match asked(tx, k).await {
         Ok(trigger) => trigger.force_deliver,

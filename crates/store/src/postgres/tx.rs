@@ -41,7 +41,6 @@ pub(super) struct Tx {
     begun: AtomicBool,
     failure: Mutex<Option<Failure>>,
     changes: Vec<Change>,
-    given_up: bool,
 }
 
 impl Tx {
@@ -52,7 +51,6 @@ impl Tx {
             begun: AtomicBool::new(kind == Kind::Alone),
             failure: Mutex::new(None),
             changes: Vec::new(),
-            given_up: false,
         }
     }
 
@@ -116,12 +114,6 @@ impl Tx {
         changed.map_err(|e| self.failed(e))
     }
 
-    /// Gives this answer, but undoes everything.
-    pub(super) fn give_up<T>(&mut self, answer: T) -> Result<T> {
-        self.given_up = true;
-        Ok(answer)
-    }
-
     fn client(&self) -> Result<&Object> {
         self.client.as_ref().ok_or_else(|| StoreError::Unavailable("the transaction has ended".into()))
     }
@@ -144,10 +136,6 @@ impl Tx {
     ) -> Option<(Result<T>, Vec<Change>)> {
         let failure = *self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         let result = match (result, failure) {
-            (Ok(value), None) if self.given_up => {
-                self.undo().await;
-                return Some((Ok(value), Vec::new()));
-            }
             (Ok(value), None) => match self.commit(tag).await {
                 Ok(()) => return Some((Ok(value), std::mem::take(&mut self.changes))),
                 Err(e) => Err(e),

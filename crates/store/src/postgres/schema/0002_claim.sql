@@ -6,12 +6,13 @@ CREATE FUNCTION trawl_host_lock(host text) RETURNS bigint LANGUAGE sql IMMUTABLE
     RETURN hashtextextended(host, 1953653110);
 
 -- Leases up to p_jobs jobs to p_node: a row each, in the order handed out. The last row has no run; its `n` is when the
--- next job that is not due yet becomes due.
+-- next job that is not due yet becomes due. One row without run and job, and with an epoch, says that leases have ended,
+-- which must be taken back first. Tells the other processes (those without p_tag) of the runs.
 --
 -- Locks: the run first, then the host. A claim waits for a run only while it holds nothing, and never for a host, so it
 -- is part of no deadlock. A run that another transaction holds right now is passed over, unless p_patient, or unless
 -- nothing else is there. Lanes of the hosts in p_pass rest for p_rest milliseconds, at most 256 of them by one call.
-CREATE FUNCTION trawl_claim(p_jobs bigint, p_express boolean, p_node text, p_now bigint, p_until bigint, p_patient boolean,
+CREATE FUNCTION trawl_claim(p_jobs bigint, p_express boolean, p_node text, p_now bigint, p_until bigint, p_patient boolean, p_tag text,
     p_pass text[], p_rest bigint)
 RETURNS TABLE (run bigint, job bigint, n bigint, epoch bigint, records bigint, limit_total bigint, root_records bigint, blob bytea)
 LANGUAGE plpgsql
@@ -24,6 +25,7 @@ DECLARE
     v_skipped bigint[] := '{}';
     v_busy bigint[] := '{}';
     v_locked bigint[] := '{}';
+    v_told bigint[] := '{}';
     v_run bigint;
     v_turn bigint;
     v_time bigint;
@@ -41,6 +43,11 @@ DECLARE
     v_row run%ROWTYPE;
     v_passed bigint := 0;
 BEGIN
+    IF EXISTS (SELECT 1 FROM job j WHERE j.state = 2 AND j.lease_until <= p_now) THEN
+        epoch := 1;
+        RETURN NEXT;
+        RETURN;
+    END IF;
     WHILE v_count < p_jobs AND v_passed < 256 LOOP
         -- The run whose turn it is, of those that have something for this node.
         IF p_express THEN
@@ -154,6 +161,9 @@ BEGIN
         END IF;
         UPDATE ready q SET turn = greatest(v_turn, v_time) + v_n, ready_at = v_low_at WHERE q.k = v_run;
 
+        IF v_run <> ALL (v_told) THEN
+            v_told := v_told || v_run;
+        END IF;
         v_count := v_count + 1;
         run := v_run;
         job := v_job;
@@ -165,6 +175,12 @@ BEGIN
             THEN coalesce((SELECT o.records FROM root o WHERE o.snapshot = v_run AND o.root = v_root), 0) END;
         blob := (SELECT s.blob FROM slice s WHERE s.job = v_job);
         RETURN NEXT;
+    END LOOP;
+
+    -- A text may have 8,000 bytes.
+    WHILE cardinality(v_told) > 0 LOOP
+        PERFORM pg_notify('trawl', p_tag || string_agg(' S' || s.id, '')) FROM snapshot s WHERE s.k = ANY (v_told[:100]);
+        v_told := v_told[101:];
     END LOOP;
 
     SELECT q.ready_at INTO v_due FROM ready q
@@ -189,6 +205,8 @@ BEGIN
         v_due := least(v_due, p_now + 1);
     END IF;
     run := NULL;
+    job := NULL;
+    epoch := NULL;
     n := v_due;
     RETURN NEXT;
 END
