@@ -12,7 +12,7 @@
 use super::run::{read_id, read_state};
 use super::sql::{count, damaged, get, int, moment, uint, with_codec};
 use super::tx::Tx;
-use crate::{Change, Claim, Claimed, Held, Lease, Result};
+use crate::{Change, Claim, Claimed, Held, LANE_REST_MS, Lease, Result};
 use model::{Job, JobId, SnapshotId, Timestamp, Trigger};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +24,7 @@ const CLAIM_JOBS: usize = 512;
 const KNOWN: usize = 256;
 
 const CLAIM: &str = "SELECT run, job, n, epoch, records, limit_total, root_records, blob
-     FROM trawl_claim($1, $2, $3, $4, $5, $6, $7)";
+     FROM trawl_claim($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const ASKED: &str =
     "SELECT s.k, s.id, s.created_at, a.trigger FROM snapshot s JOIN asked a ON a.snapshot = s.k
      WHERE s.k = ANY ($1)";
@@ -59,8 +59,22 @@ pub(super) async fn claim(
 ) -> Result<Outcome> {
     let jobs = super::sql::len(claim.jobs.min(CLAIM_JOBS));
     let (now, until) = (claim.now.ms(), claim.lease_until.ms());
-    let rows =
-        tx.all(CLAIM, &[&jobs, &claim.express_only, &claim.node, &now, &until, &patient, &tag]).await?;
+    let rows = tx
+        .all(
+            CLAIM,
+            &[
+                &jobs,
+                &claim.express_only,
+                &claim.node,
+                &now,
+                &until,
+                &patient,
+                &tag,
+                &claim.pass_over,
+                &LANE_REST_MS,
+            ],
+        )
+        .await?;
     let mut runs = BTreeSet::new();
     for row in &rows {
         runs.extend(get::<Option<i64>>(row, 0)?);

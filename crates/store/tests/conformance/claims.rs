@@ -2,7 +2,7 @@
 
 use crate::world::{LEASE_MS, World, again, at, input, read, roots, slices, trigger};
 use model::{Input, SnapshotId, limit};
-use store::{Claim, Lease};
+use store::{Claim, LANE_REST_MS, Lease};
 
 /// One slice for each of `n` hosts.
 fn on_hosts(name: &str, n: u64, size: usize) -> Vec<Vec<Input>> {
@@ -183,4 +183,26 @@ pub(crate) async fn a_lease_says_what_its_run_asks(world: &World) {
     let found = leases.iter().find(|lease| lease.job.inputs[0].found).unwrap();
     assert_eq!((found.records_left, found.root_left.clone()), (Some(7), [(5, 1)].into()));
     assert_eq!(world.expect(&id, model::SnapshotState::Running).await.leased, 2);
+}
+
+pub(crate) async fn a_lane_of_a_crowded_host_rests(world: &World) {
+    let first = world.start(&trigger(), slices("crowded", 0, 4, 2), at(0)).await;
+    let third = world.start(&trigger(), slices("free", 0, 2, 2), at(0)).await;
+    let ask = async |ms: i64, pass_over: &[&str]| {
+        let claim = Claim {
+            jobs: 9,
+            express_only: false,
+            node: "n".into(),
+            now: at(ms),
+            lease_until: at(ms + LEASE_MS),
+            pass_over: pass_over.iter().map(|host| (*host).to_owned()).collect(),
+        };
+        world.store().claim(claim).await.unwrap()
+    };
+    let claimed = ask(1, &["crowded"]).await;
+    assert_eq!(of(&claimed.leases, &third).count(), 1);
+    assert_eq!(of(&claimed.leases, &first).count(), 0);
+    assert_eq!(claimed.next_due, Some(at(1 + LANE_REST_MS)), "it rests so long, for everybody");
+    assert_eq!(of(&ask(LANE_REST_MS, &[]).await.leases, &first).count(), 0);
+    assert_eq!(of(&ask(1 + LANE_REST_MS, &[]).await.leases, &first).count(), 2);
 }

@@ -65,6 +65,7 @@ macro_rules! stores {
                 what_is_not_due_is_told_and_not_leased
                 a_claim_gives_what_was_asked_for_at_most
                 a_lease_says_what_its_run_asks
+                a_lane_of_a_crowded_host_rests
             }
             stores! { @cases $factory, finishing:
                 a_finished_job_is_registered_whole

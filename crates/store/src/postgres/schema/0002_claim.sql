@@ -7,12 +7,14 @@ CREATE FUNCTION trawl_host_lock(host text) RETURNS bigint LANGUAGE sql IMMUTABLE
 
 -- Leases up to p_jobs jobs to p_node: a row each, in the order handed out. The last row has no run; its `n` is when the
 -- next job that is not due yet becomes due. One row without run and job, and with an epoch, says that leases have ended,
--- which must be taken back first. Tells the other processes (those without p_tag) of the runs.
+-- which must be taken back first. Tells the other processes (those without p_tag) of the runs. A lane of a host in
+-- p_pass_over that would be next rests for p_rest milliseconds instead; its run loses no turn.
 --
 -- Locks: the run first, then the host. A claim waits for a run only while it holds nothing, and never for a host, so it
 -- is part of no deadlock. A run that another transaction holds right now is passed over, unless p_patient, or unless
 -- nothing else is there.
-CREATE FUNCTION trawl_claim(p_jobs bigint, p_express boolean, p_node text, p_now bigint, p_until bigint, p_patient boolean, p_tag text)
+CREATE FUNCTION trawl_claim(p_jobs bigint, p_express boolean, p_node text, p_now bigint, p_until bigint, p_patient boolean, p_tag text,
+    p_pass_over text[], p_rest bigint)
 RETURNS TABLE (run bigint, job bigint, n bigint, epoch bigint, records bigint, limit_total bigint, root_records bigint, blob bytea)
 LANGUAGE plpgsql
 SET enable_sort = off SET enable_incremental_sort = off
@@ -39,6 +41,7 @@ DECLARE
     v_next_job bigint;
     v_low_at bigint;
     v_low_lane bigint;
+    v_rested bigint := 0;
     v_row run%ROWTYPE;
 BEGIN
     IF EXISTS (SELECT 1 FROM job j WHERE j.state = 2 AND j.lease_until <= p_now) THEN
@@ -103,6 +106,19 @@ BEGIN
         ORDER BY l.ready_at, l.k LIMIT 1;
         IF v_lane IS NULL THEN
             v_skipped := v_skipped || v_run;
+            CONTINUE;
+        END IF;
+        IF v_host = ANY (p_pass_over) THEN
+            UPDATE lane l SET served_at = p_now + p_rest, ready_at = greatest(v_due, p_now + p_rest) WHERE l.k = v_lane;
+            SELECT l.ready_at, l.k INTO v_low_at, v_low_lane FROM lane l
+                WHERE l.snapshot = v_run AND l.ready_at IS NOT NULL AND l.leased < 2
+                    AND (l.ready_at, l.k) >= (v_row.low_at, v_row.low_lane)
+                ORDER BY l.ready_at, l.k LIMIT 1;
+            UPDATE run r SET low_at = v_low_at, low_lane = v_low_lane WHERE r.k = v_run;
+            UPDATE ready q SET ready_at = v_low_at WHERE q.k = v_run;
+            v_rested := v_rested + 1;
+            -- Bounds the transaction; the next claim goes on from here.
+            EXIT WHEN v_rested >= 256;
             CONTINUE;
         END IF;
         IF NOT pg_try_advisory_xact_lock(trawl_host_lock(v_host)) THEN
