@@ -117,8 +117,7 @@ BEGIN
             UPDATE run r SET low_at = v_low_at, low_lane = v_low_lane WHERE r.k = v_run;
             UPDATE ready q SET ready_at = v_low_at WHERE q.k = v_run;
             v_rested := v_rested + 1;
-            -- Bounds the transaction; the next claim goes on from here.
-            EXIT WHEN v_rested >= 256;
+            EXIT WHEN v_rested = 256;
             CONTINUE;
         END IF;
         IF NOT pg_try_advisory_xact_lock(trawl_host_lock(v_host)) THEN
@@ -195,6 +194,10 @@ BEGIN
                 AND l.ready_at > p_now ORDER BY l.ready_at, l.k LIMIT 1))
             FROM (SELECT w.k FROM ready w WHERE w.ready_at <= p_now AND (w.express OR NOT p_express)
                   ORDER BY w.turn, w.ready_at LIMIT 256) q));
+    END IF;
+    IF v_rested = 256 THEN
+        -- There may be more that is due, but not in this transaction.
+        v_due := p_now;
     END IF;
     IF v_count = 0 AND cardinality(v_busy) > 0 THEN
         -- A host that changes hands at this very moment.
