@@ -76,7 +76,14 @@ async fn measure(what: &str, store: &PostgresStore, client: &Client, jobs: usize
     while done < ROUNDS {
         let at = i64::try_from(done).unwrap();
         let (now, lease_until) = (NOW.plus_ms(1 + at), NOW.plus_ms(60_000 + at));
-        let asked = Claim { jobs, express_only: false, node: "bench".into(), now, lease_until };
+        let asked = Claim {
+            jobs,
+            express_only: false,
+            node: "bench".into(),
+            now,
+            lease_until,
+            pass_over: Vec::new(),
+        };
         let since = Instant::now();
         let leases = store.claim(asked).await.unwrap().leases;
         claims.add(since);

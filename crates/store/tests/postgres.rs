@@ -334,3 +334,36 @@ async fn the_clock_is_the_databases() {
     let ours = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
     assert!(theirs.ms().abs_diff(i64::try_from(ours).unwrap()) < 5_000);
 }
+
+#[tokio::test]
+async fn tls_is_what_the_mode_says() {
+    let (cluster, root) = Cluster::start_tls();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("root.pem");
+    std::fs::write(&path, root).unwrap();
+    let root = path.to_str().unwrap().replace('/', "%2F");
+    let by_address = cluster.url("postgres");
+    let by_name = by_address.replace("127.0.0.1", "localhost");
+    let encrypted = async |url: String| {
+        let store = PostgresStore::open(&url, settings()).await?;
+        store.gauges().await?;
+        let sql = "SELECT bool_and(s.ssl) FROM pg_stat_ssl s JOIN pg_stat_activity a ON a.pid = s.pid
+                   WHERE a.application_name = 'trawl'";
+        let row = ask(&by_address).await.query_one(sql, &[]).await.unwrap();
+        store.close().await;
+        Ok::<bool, StoreError>(row.get(0))
+    };
+    assert!(encrypted(format!("{by_name}?sslmode=verify-full&sslrootcert={root}")).await.unwrap());
+    assert!(encrypted(format!("{by_address}?sslmode=require")).await.unwrap());
+    // Nobody else's roots vouch for it, and it is not the server of that name.
+    for url in [
+        format!("{by_name}?sslmode=verify-full"),
+        format!("{by_address}?sslmode=verify-full&sslrootcert={root}"),
+        format!("{by_address}?sslmode=require&sslrootcert={root}"),
+    ] {
+        let refused = encrypted(url).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Unavailable(_)), "{refused}");
+    }
+    let plain = PostgresStore::open(&format!("{by_address}?sslmode=disable"), settings()).await.unwrap();
+    plain.gauges().await.unwrap();
+}

@@ -11,6 +11,7 @@ mod extract;
 mod fetch;
 mod hosts;
 mod http;
+mod postgres;
 mod process;
 mod small;
 mod trigger;
@@ -27,7 +28,7 @@ pub(super) fn figure(name: &str, value: &str, bar: &str, holds: bool) {
 /// Runs the benchmarks named, or all.
 pub(super) fn run(names: &[String]) -> Result<()> {
     process::build()?;
-    let all: [(&str, Bench); 10] = [
+    let all: [(&str, Bench); 11] = [
         ("small", small::run),
         ("collect", collect::run),
         ("durable", durable::run),
@@ -38,6 +39,7 @@ pub(super) fn run(names: &[String]) -> Result<()> {
         ("download", download::run),
         ("sync", small::sync),
         ("browser", browser::run),
+        ("postgres", postgres::run),
     ];
     if let Some(stranger) = names.iter().find(|n| all.iter().all(|(name, _)| name != n)) {
         bail!("no benchmark `{stranger}`; there are: {}", all.map(|(name, _)| name).join(", "));

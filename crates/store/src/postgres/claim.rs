@@ -58,10 +58,23 @@ pub(super) async fn claim(
     tag: &str,
 ) -> Result<Outcome> {
     let jobs = super::sql::len(claim.jobs.min(CLAIM_JOBS));
-    let (now, until, rest) = (claim.now.ms(), claim.lease_until.ms(), LANE_REST_MS);
-    let asked: [&(dyn tokio_postgres::types::ToSql + Sync); 9] =
-        [&jobs, &claim.express_only, &claim.node, &now, &until, &patient, &tag, &claim.pass_over, &rest];
-    let rows = tx.all(CLAIM, &asked).await?;
+    let (now, until) = (claim.now.ms(), claim.lease_until.ms());
+    let rows = tx
+        .all(
+            CLAIM,
+            &[
+                &jobs,
+                &claim.express_only,
+                &claim.node,
+                &now,
+                &until,
+                &patient,
+                &tag,
+                &claim.pass_over,
+                &LANE_REST_MS,
+            ],
+        )
+        .await?;
     let mut runs = BTreeSet::new();
     for row in &rows {
         runs.extend(get::<Option<i64>>(row, 0)?);

@@ -290,7 +290,7 @@ impl Store for PostgresStore {
 
     async fn claim(&self, claim: Claim) -> Result<Claimed> {
         loop {
-            let patient = self.claims.fetch_add(1, Ordering::Relaxed) % PATIENT == 0;
+            let patient = self.claims.fetch_add(1, Ordering::Relaxed).is_multiple_of(PATIENT);
             let outcome = alone!(self, |tx| claim::claim(&mut tx, &self.known, &claim, patient, &self.tag))?;
             let (claimed, broken) = match outcome {
                 claim::Outcome::Claimed(claimed, broken) => (claimed, broken),

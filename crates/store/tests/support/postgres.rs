@@ -5,7 +5,7 @@
 //! standard input ends (the test process dropped it, or died), the server is stopped and its folder removed.
 
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -62,6 +62,26 @@ impl Cluster {
         let (scheme, rest) = url.split_once("://").expect("TRAWL_TEST_POSTGRES is no URL");
         let authority = rest.split(['/', '?']).next().unwrap_or(rest);
         Self { base: format!("{scheme}://{authority}"), own: None }
+    }
+
+    /// Starts a server that speaks TLS for `localhost`; its certificate is its own root, as PEM.
+    pub(crate) fn start_tls() -> (Self, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let folder = tempfile::Builder::new().prefix("trawl-postgres-tls-").tempdir().unwrap();
+        let (certificate, key) = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));
+        std::fs::write(&certificate, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        // A server takes no key that others may read.
+        std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
+        if let Some((uid, gid)) = unprivileged() {
+            for path in [folder.path(), &certificate, &key] {
+                chown(path, Some(uid), Some(gid)).unwrap();
+            }
+        }
+        let files = [("ssl_cert_file", &certificate), ("ssl_key_file", &key)]
+            .map(|(name, path)| format!("-c {name}={}", path.display()));
+        // The files are read at the start, and once more by nobody.
+        (Self::start(&["-c ssl=on", &files[0], &files[1]]), made.cert.pem())
     }
 
     /// Starts a server with these arguments besides its own.

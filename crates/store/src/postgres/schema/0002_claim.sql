@@ -7,13 +7,14 @@ CREATE FUNCTION trawl_host_lock(host text) RETURNS bigint LANGUAGE sql IMMUTABLE
 
 -- Leases up to p_jobs jobs to p_node: a row each, in the order handed out. The last row has no run; its `n` is when the
 -- next job that is not due yet becomes due. One row without run and job, and with an epoch, says that leases have ended,
--- which must be taken back first. Tells the other processes (those without p_tag) of the runs.
+-- which must be taken back first. Tells the other processes (those without p_tag) of the runs. A lane of a host in
+-- p_pass_over that would be next rests for p_rest milliseconds instead; its run loses no turn.
 --
 -- Locks: the run first, then the host. A claim waits for a run only while it holds nothing, and never for a host, so it
 -- is part of no deadlock. A run that another transaction holds right now is passed over, unless p_patient, or unless
--- nothing else is there. Lanes of the hosts in p_pass rest for p_rest milliseconds, at most 256 of them by one call.
+-- nothing else is there.
 CREATE FUNCTION trawl_claim(p_jobs bigint, p_express boolean, p_node text, p_now bigint, p_until bigint, p_patient boolean, p_tag text,
-    p_pass text[], p_rest bigint)
+    p_pass_over text[], p_rest bigint)
 RETURNS TABLE (run bigint, job bigint, n bigint, epoch bigint, records bigint, limit_total bigint, root_records bigint, blob bytea)
 LANGUAGE plpgsql
 SET enable_sort = off SET enable_incremental_sort = off
@@ -40,15 +41,15 @@ DECLARE
     v_next_job bigint;
     v_low_at bigint;
     v_low_lane bigint;
+    v_rested bigint := 0;
     v_row run%ROWTYPE;
-    v_passed bigint := 0;
 BEGIN
     IF EXISTS (SELECT 1 FROM job j WHERE j.state = 2 AND j.lease_until <= p_now) THEN
         epoch := 1;
         RETURN NEXT;
         RETURN;
     END IF;
-    WHILE v_count < p_jobs AND v_passed < 256 LOOP
+    WHILE v_count < p_jobs LOOP
         -- The run whose turn it is, of those that have something for this node.
         IF p_express THEN
             SELECT q.k INTO v_run
@@ -107,18 +108,16 @@ BEGIN
             v_skipped := v_skipped || v_run;
             CONTINUE;
         END IF;
-        IF v_host = ANY (p_pass) THEN
-            UPDATE lane l SET served_at = p_now + p_rest, ready_at = greatest(l.first_due, p_now + p_rest)
-                WHERE l.k = v_lane;
+        IF v_host = ANY (p_pass_over) THEN
+            UPDATE lane l SET served_at = p_now + p_rest, ready_at = greatest(v_due, p_now + p_rest) WHERE l.k = v_lane;
             SELECT l.ready_at, l.k INTO v_low_at, v_low_lane FROM lane l
                 WHERE l.snapshot = v_run AND l.ready_at IS NOT NULL AND l.leased < 2
                     AND (l.ready_at, l.k) >= (v_row.low_at, v_row.low_lane)
                 ORDER BY l.ready_at, l.k LIMIT 1;
-            UPDATE run r SET low_at = coalesce(v_low_at, 9223372036854775807),
-                    low_lane = coalesce(v_low_lane, 9223372036854775807)
-                WHERE r.k = v_run;
+            UPDATE run r SET low_at = v_low_at, low_lane = v_low_lane WHERE r.k = v_run;
             UPDATE ready q SET ready_at = v_low_at WHERE q.k = v_run;
-            v_passed := v_passed + 1;
+            v_rested := v_rested + 1;
+            EXIT WHEN v_rested = 256;
             CONTINUE;
         END IF;
         IF NOT pg_try_advisory_xact_lock(trawl_host_lock(v_host)) THEN
@@ -196,7 +195,7 @@ BEGIN
             FROM (SELECT w.k FROM ready w WHERE w.ready_at <= p_now AND (w.express OR NOT p_express)
                   ORDER BY w.turn, w.ready_at LIMIT 256) q));
     END IF;
-    IF v_passed = 256 THEN
+    IF v_rested = 256 THEN
         -- There may be more that is due, but not in this transaction.
         v_due := p_now;
     END IF;
