@@ -2,7 +2,7 @@
 
 use crate::report::{Report, Verdict};
 use crate::shell::{cargo, run};
-use crate::{clients, tidy, tools};
+use crate::{clients, tidy, together, tools};
 use anyhow::{Result, bail};
 use std::time::Instant;
 
@@ -120,12 +120,22 @@ pub(crate) const ALL: &[Step] = &[
         what: "kept pages: read whole by warcio, replayed without a request, explained, over SIGKILL",
         check: clients::archive,
     },
+    Step {
+        name: "bucket",
+        what: "rows and pages in S3: over SIGKILL, over a bucket that fails, and swept",
+        check: clients::bucket,
+    },
     Step { name: "readme", what: "every curl example of the README, as printed", check: clients::readme },
     Step { name: "demo", what: "the README's first command, to its end", check: clients::demo },
     Step {
         name: "crash",
         what: "SIGKILL at random moments: nothing lost, nothing doubled",
         check: clients::crash,
+    },
+    Step {
+        name: "cluster",
+        what: "chaos: nodes killed and stopped, clocks wrong, a database that restarts, a bucket that fails",
+        check: clients::cluster,
     },
     Step {
         name: "pages",
@@ -155,18 +165,24 @@ const CLIENTS: &[&str] = &[
     "browser",
     "browser_identity",
     "author",
+    "identity",
     "archive",
+    "bucket",
     "readme",
     "demo",
     "crash",
+    "cluster",
     "pages",
 ];
 
 /// Runs the steps named, or all; true if none failed.
 pub(crate) fn test(names: &[String]) -> Result<bool> {
-    let chosen = choose(names)?;
+    let (driving, building): (Vec<_>, Vec<_>) =
+        choose(names)?.into_iter().partition(|step| CLIENTS.contains(&step.name));
     let mut report = Report::default();
-    for step in chosen {
+    // One step alone is what its process does in the end.
+    let (alone, together) = if driving.len() > 1 { (Vec::new(), driving) } else { (driving, Vec::new()) };
+    for step in building.into_iter().chain(alone) {
         println!("\n── {} · {}", step.name, step.what);
         let begun = Instant::now();
         let verdict = match (step.check)() {
@@ -178,6 +194,11 @@ pub(crate) fn test(names: &[String]) -> Result<bool> {
             println!("\nThe step alone: cargo xtask test {}", step.name);
             break;
         }
+    }
+    if report.is_good() && !together.is_empty() {
+        println!();
+        clients::prepare()?;
+        together::run(together.iter().map(|step| step.name).collect(), &mut report)?;
     }
     println!("{}", report.close());
     Ok(report.is_good())

@@ -44,6 +44,11 @@ pub(crate) fn venv_with_receivers() -> Result<PathBuf> {
     venv_of("venv-deliver", "deliver-requirements.txt")
 }
 
+/// The Python of another, with an S3 server: 140 MB that most steps do without.
+pub(crate) fn venv_with_s3() -> Result<PathBuf> {
+    venv_of("venv-s3", "bucket-requirements.txt")
+}
+
 fn venv_of(name: &str, list: &str) -> Result<PathBuf> {
     let home = target().join("xtask").join(name);
     let python_in = home.join("bin/python");
@@ -157,6 +162,23 @@ pub(crate) fn postgresql() -> Result<()> {
     }
     install(&["postgresql"])?;
     if is_there() { Ok(()) } else { bail!("PostgreSQL was installed but is not in /usr/lib/postgresql") }
+}
+
+/// Makes sure that there is the library that shifts the clock of a program.
+pub(crate) fn faketime() -> Result<()> {
+    let is_there = || {
+        let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"];
+        folders.iter().any(|folder| Path::new(folder).join("faketime/libfaketime.so.1").exists())
+    };
+    if is_there() {
+        return Ok(());
+    }
+    install(&["faketime"])?;
+    if is_there() {
+        Ok(())
+    } else {
+        bail!("faketime was installed, but its library is not where it should be")
+    }
 }
 
 fn node_version() -> Option<u32> {

@@ -242,6 +242,11 @@ impl Page {
     }
 }
 
+/// The host of a lane: a host that is spread over several lanes has them as `host#0`, `host#1`, ….
+pub fn host_of_lane(lane: &str) -> &str {
+    lane.split_once('#').map_or(lane, |(host, _)| host)
+}
+
 /// The host of a URL as a lane's name: lower case, with the port where it is not the scheme's own.
 pub fn host_of(url: &url::Url) -> String {
     let host = url.host_str().unwrap_or_default();

@@ -1,8 +1,12 @@
-//! Bytes on disk: immutable objects under keys. S3, GCS and Azure join as further implementations.
+//! Bytes under keys: immutable objects, in a folder or in an object store.
 
+mod cloud;
 mod folder;
+mod object;
 
+pub use cloud::{BucketUrl, Cloud};
 pub use folder::FolderBucket;
+pub use object::ObjectBucket;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,6 +20,33 @@ pub enum BucketError {
     /// Not now.
     #[error("bucket unavailable: {0}")]
     Unavailable(String),
+}
+
+/// Bytes of a key at most: the bound of the stores is 1,024, and a prefix may stand before it.
+const KEY_BYTES: usize = 800;
+
+/// Whether an object may have that key.
+fn is_key(key: &str) -> bool {
+    key.len() <= KEY_BYTES
+        && key.split('/').all(|part| {
+            !part.is_empty()
+                && !part.starts_with('.')
+                && part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
+        })
+}
+
+/// Writes, reads and deletes a small object: whether a bucket can be worked with, told at once instead of job by job.
+/// `key` is one that nobody else uses.
+pub async fn probe(bucket: &dyn Bucket, key: &str) -> Result<(), BucketError> {
+    let what = Bytes::from_static(b"trawl");
+    bucket.put(key, what.clone()).await?;
+    let read = bucket.get(key, 0, what.len() as u64).await?;
+    bucket.delete(key).await?;
+    if read == what {
+        Ok(())
+    } else {
+        Err(BucketError::Unavailable("what was written does not come back".into()))
+    }
 }
 
 /// Bytes under keys: written once, whole, durable when `put` returns.

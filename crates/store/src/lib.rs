@@ -23,7 +23,7 @@ mod postgres;
 mod sqlite;
 mod told;
 
-pub use bucket::{Bucket, BucketError, FolderBucket};
+pub use bucket::{Bucket, BucketError, BucketUrl, Cloud, FolderBucket, ObjectBucket, probe};
 pub use error::StoreError;
 pub use postgres::{PostgresSettings, PostgresStore, SchemaVersions};
 pub use sqlite::SqliteStore;
@@ -514,6 +514,11 @@ pub trait Store: Send + Sync + 'static {
     async fn documents(&self, kind: &str, after: &str, limit: usize) -> Result<Vec<Document>>;
 
     // --- News ------------------------------------------------------------------------------------------------
+
+    /// The time by the store's own clock, if several nodes share it and are to follow that; their own may be wrong.
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
 
     /// Changes from now on, told after their transaction is durable.
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Change>;

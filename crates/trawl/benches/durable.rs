@@ -100,6 +100,7 @@ fn round(runtime: &tokio::runtime::Runtime, origin: &str, kept: bool) -> (f64, f
             catalogue: Arc::new(Catalogue::load(None, bucket).expect("scrapers")),
             clock: Arc::new(SystemClock),
             pool: pool.clone(),
+            pace: None,
         };
         let catalogue = parts.catalogue.clone();
         let worker = Worker::new(parts, settings());
@@ -168,6 +169,8 @@ async fn trigger(store: &dyn Store, catalogue: &Catalogue, origin: &str) -> Snap
 fn settings() -> Settings {
     Settings {
         node: "bench".into(),
+        shared: false,
+        shards: Arc::default(),
         jobs: 8,
         express_jobs: 1,
         deliveries: 1,

@@ -4,14 +4,16 @@ use crate::api::{self, Api};
 use crate::cache;
 use crate::catalogue::Catalogue;
 use crate::changes::Changes;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SteadyClock, SystemClock};
 use crate::config::Config;
 use crate::deliver::{Courier, CourierParts, CourierSettings, MailSettings, Mailer};
 use crate::hosts;
+use crate::nodes::{self, Nodes};
 use crate::rows::Rows;
+use crate::shards::Shards;
 use crate::vault::Vault;
 use crate::worker::{self, DeliverSettings, Pool, Worker};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use fetch::{
     BrowserFetcher, BrowserSettings, BucketConnector, Fetcher, HttpFetcher, Outbound, OutboundSettings,
     Router,
@@ -20,10 +22,16 @@ use model::{FetchMode, Patience, RetryPolicy, Reuse};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Bucket, FolderBucket, SqliteStore, Store};
+use store::{
+    Bucket, BucketUrl, FolderBucket, ObjectBucket, PostgresSettings, PostgresStore, SchemaVersions,
+    SqliteStore, Store,
+};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+/// Where a start tries the bucket out.
+pub(crate) const PROBES: &str = "probes/";
 
 /// Every part of a running server.
 pub struct App {
@@ -40,10 +48,12 @@ pub struct App {
     worker: Arc<Worker>,
     pool: Pool,
     config: Config,
+    nodes: Arc<Nodes>,
+    steady: Arc<SteadyClock>,
     stop: watch::Sender<bool>,
     parts: Vec<JoinHandle<()>>,
-    /// Held while this process owns the data folder.
-    _lock: std::fs::File,
+    /// Held while this process owns the data folder; with a shared database nobody owns it.
+    _lock: Option<std::fs::File>,
 }
 
 impl App {
@@ -57,11 +67,11 @@ impl App {
         let data = config.data.clone();
         std::fs::create_dir_all(&data)
             .with_context(|| format!("the data folder `{}` cannot be made", data.display()))?;
-        let lock = lock_folder(&data)?;
-        let store: Arc<dyn Store> = Arc::new(open_store(&data)?);
-        let bucket: Arc<dyn Bucket> =
-            Arc::new(FolderBucket::open(data.join("bucket")).context("the bucket's folder")?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let lock = config.is_alone().then(|| lock_folder(&data)).transpose()?;
+        let store = open_store(&config).await?;
+        let bucket = open_bucket(&config).await?;
+        let steady = follow(&*store).await?;
+        let clock: Arc<dyn Clock> = steady.clone();
         let folder = (!config.scrapers.is_empty()).then(|| PathBuf::from(&config.scrapers));
         let catalogue = Arc::new(Catalogue::load(folder.as_deref(), bucket.clone())?);
         catalogue.know_secrets(config.secrets.clone());
@@ -78,7 +88,7 @@ impl App {
         };
         let outbound = Arc::new(Outbound::new(&strangers)?);
         let courier = Arc::new(courier(&config, &store, &outbound, &strangers)?);
-        hosts::load(&*store, &fetcher).await;
+        hosts::load(&*store, &fetcher, clock.now()).await;
         let pool = Pool::new(config.worker.extract_threads).context("reading threads")?;
         let is_replay = pages.is_some();
         let parts = worker::Parts {
@@ -91,12 +101,16 @@ impl App {
             catalogue: catalogue.clone(),
             clock: clock.clone(),
             pool: pool.clone(),
+            pace: Some(Arc::new(hosts::Handover { fetcher: fetcher.clone(), clock: clock.clone() })),
         };
-        let mut settings = worker_settings(&config)?;
+        let mut settings = worker_settings(&config, &*clock)?;
         if is_replay {
             settings.retry = RetryPolicy::once();
         }
+        let (who, shared) = ((settings.node.clone(), config.role), settings.shared);
         let worker = Worker::new(parts, settings);
+        let worked = worker.clone();
+        let nodes = Nodes::new(store.clone(), clock.clone(), shared, who, move || worked.load());
         let rows = Rows::new(store.clone(), bucket.clone());
         let (stop, _) = watch::channel(false);
         Ok(Self {
@@ -109,26 +123,38 @@ impl App {
             worker,
             pool,
             config,
+            nodes: Arc::new(nodes),
+            steady,
             stop,
             parts: Vec::new(),
             _lock: lock,
         })
     }
 
-    /// Sets the workers going.
+    /// Sets going what the role asks for: the workers, and what every node does.
     pub fn start_workers(&mut self) {
-        let (worker, stop) = (self.worker.clone(), self.stop.subscribe());
-        self.parts.push(tokio::spawn(async move { worker.run(stop).await }));
-        let (store, fetcher, clock) = (self.store.clone(), self.fetcher.clone(), self.clock.clone());
-        let stop = self.stop.subscribe();
-        self.parts.push(tokio::spawn(async move { hosts::keep(&*store, &fetcher, &*clock, stop).await }));
+        if self.config.role.works() {
+            let (worker, stop) = (self.worker.clone(), self.stop.subscribe());
+            self.parts.push(tokio::spawn(async move { worker.run(stop).await }));
+            let (store, fetcher, clock) = (self.store.clone(), self.fetcher.clone(), self.clock.clone());
+            let stop = self.stop.subscribe();
+            self.parts.push(tokio::spawn(async move { hosts::keep(&*store, &fetcher, &*clock, stop).await }));
+        }
+        let (nodes, stop) = (self.nodes.clone(), self.stop.subscribe());
+        self.parts.push(tokio::spawn(async move { nodes.beat(stop).await }));
+        let (store, steady, stop) = (self.store.clone(), self.steady.clone(), self.stop.subscribe());
+        self.parts.push(tokio::spawn(async move { steady.follow(&*store, stop).await }));
         let (catalogue, stop) = (self.catalogue.clone(), self.stop.subscribe());
         self.parts.push(tokio::spawn(async move { catalogue.watch(stop).await }));
     }
 
-    /// Opens the door: binds, and answers from then on. Gives the URL that it is reached at.
-    pub async fn listen(&mut self) -> Result<String> {
+    /// Opens the door: binds, and answers from then on. Gives the URL that it is reached at, or `None` for a worker that
+    /// is not to be reached.
+    pub async fn listen(&mut self) -> Result<Option<String>> {
         let listen = self.config.listen.clone();
+        if listen.is_empty() {
+            return Ok(None);
+        }
         let listener =
             TcpListener::bind(&listen).await.with_context(|| format!("cannot listen on `{listen}`"))?;
         let at = listener.local_addr().context("the listening address")?;
@@ -140,14 +166,19 @@ impl App {
         let api = Arc::new(self.api());
         let settings = api.settings.clone();
         let mut stop = self.stop.subscribe();
-        let router = api::router(&api);
-        let keeper = self.stop.subscribe();
-        self.parts.push(tokio::spawn(api::keep_schedules(api, keeper)));
+        let router = if self.config.role.serves() {
+            let keeper = self.stop.subscribe();
+            let router = api::router(&api);
+            self.parts.push(tokio::spawn(api::keep_schedules(api, keeper)));
+            router
+        } else {
+            api::worker_router(&api)
+        };
         self.parts.push(tokio::spawn(async move {
             let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
             api::serve(listener, router, tls, &settings, stopped).await;
         }));
-        Ok(format!("{scheme}://{at}"))
+        Ok(Some(format!("{scheme}://{at}")))
     }
 
     /// The HTTP API's parts.
@@ -176,6 +207,7 @@ impl App {
             clock: self.clock.clone(),
             hosts: self.fetcher.clone(),
             metrics: config.metrics.enabled.then_some(metrics),
+            nodes: self.nodes.clone(),
             schedules: Arc::default(),
             settings: api::Settings {
                 api_token: Some(config.api_token.0.clone()).filter(|t| !t.is_empty()),
@@ -189,6 +221,7 @@ impl App {
                 body_idle_timeout: Duration::from_secs(config.api.body_idle_timeout_secs),
                 shutdown: Duration::from_secs(config.shutdown_secs),
                 quarantine: config.quality.quarantine,
+                shards: self.worker.settings.shards.clone(),
             },
         }
     }
@@ -227,7 +260,7 @@ fn courier(
     strangers: &OutboundSettings,
 ) -> Result<Courier> {
     let old: Vec<&str> = config.secret_keys_old.iter().map(|key| key.0.as_str()).collect();
-    let shared = config.database != "sqlite";
+    let shared = !config.is_alone();
     let vault = Vault::open(&config.secret_key.0, &old, shared, &config.data)?;
     let timeout = Duration::from_secs(config.deliver.timeout_secs);
     let mail = (!config.email.smtp_url.0.is_empty()).then(|| MailSettings {
@@ -258,10 +291,81 @@ fn lock_folder(data: &Path) -> Result<std::fs::File> {
     Ok(file)
 }
 
-/// The store of a data folder; also used by the command line beside a running server.
-pub fn open_store(data: &Path) -> Result<SqliteStore> {
-    let path = data.join("trawl.sqlite");
-    SqliteStore::open(&path).with_context(|| format!("the database `{}` cannot be opened", path.display()))
+/// The store that the settings name; also used by the command line beside a running server.
+pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+    if !config.is_alone() {
+        let (url, settings) = postgres(config);
+        if !config.migrate_at_start {
+            let SchemaVersions { found, known } =
+                PostgresStore::versions(url, &settings).await.context("the database")?;
+            if found < known {
+                bail!(
+                    "the database has schema version {found} and this program wants {known}: run `trawl migrate` first"
+                );
+            }
+        }
+        return Ok(Arc::new(
+            PostgresStore::open(url, settings).await.context("the database cannot be opened")?,
+        ));
+    }
+    let path = config.data.join("trawl.sqlite");
+    let store = SqliteStore::open_with(&path, config.migrate_at_start);
+    Ok(Arc::new(store.with_context(|| format!("the database `{}` cannot be opened", path.display()))?))
+}
+
+/// The address of the PostgreSQL database, and how it is used.
+fn postgres(config: &Config) -> (&str, PostgresSettings) {
+    let pool = config.database_connections;
+    (&config.database.0, PostgresSettings { pool, ..PostgresSettings::default() })
+}
+
+/// Brings the database to this version's form; its schema version before and after. 0 before: it was made.
+pub async fn migrate(config: &Config) -> Result<(u32, u32)> {
+    if !config.is_alone() {
+        let (url, settings) = postgres(config);
+        let SchemaVersions { found, known } =
+            PostgresStore::migrate(url, &settings).await.context("the database")?;
+        let version = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        return Ok((version(found), version(known)));
+    }
+    let path = config.data.join("trawl.sqlite");
+    SqliteStore::migrate(&path).with_context(|| format!("the database `{}`", path.display()))
+}
+
+/// The clock that this process goes by: the store's, if it has one.
+pub async fn follow(store: &dyn Store) -> Result<Arc<SteadyClock>> {
+    /// Calls of which the quickest tells best.
+    const CALLS: usize = 3;
+    let clock = SteadyClock::default();
+    for _ in 0..CALLS {
+        if !clock.ask(store).await.context("the database's time")? {
+            break;
+        }
+    }
+    Ok(Arc::new(clock))
+}
+
+/// The bucket that the settings name, after it has been written to, read from and deleted from once.
+pub async fn open_bucket(config: &Config) -> Result<Arc<dyn Bucket>> {
+    let (bucket, what): (Arc<dyn Bucket>, _) = if config.storage == "file" {
+        let folder = FolderBucket::open(config.data.join("bucket")).context("the bucket's folder")?;
+        (Arc::new(folder), "the bucket's folder")
+    } else {
+        let url = BucketUrl::parse(&config.storage).map_err(|why| anyhow!("`storage`: an address {why}"))?;
+        // The operator names the bucket, so it may lie in a private network.
+        let connector = BucketConnector::open(&OutboundSettings {
+            user_agent: config.fetch.user_agent.clone(),
+            extra_ca: path(&config.storage_extra_ca),
+            names: names(&config.fetch.names)?,
+            ..OutboundSettings::default()
+        })
+        .map_err(|error| anyhow!("`storage_{}`: {}", error.setting, error.reason))?;
+        let store = url.open(connector).map_err(|why| anyhow!("`storage`: {why}"))?;
+        (Arc::new(ObjectBucket::new(store, &url.prefix)), config.storage.as_str())
+    };
+    let key = format!("{PROBES}{:016x}", SystemClock.random());
+    store::probe(&*bucket, &key).await.with_context(|| format!("`storage`: {what} cannot be worked with"))?;
+    Ok(bucket)
 }
 
 fn path(text: &str) -> Option<PathBuf> {
@@ -351,10 +455,20 @@ fn tell_if_missing(browser: &BrowserFetcher, catalogue: &Catalogue, default: Fet
     }
 }
 
-fn worker_settings(config: &Config) -> Result<worker::Settings> {
+fn worker_settings(config: &Config, clock: &dyn Clock) -> Result<worker::Settings> {
     let deliver = &config.deliver;
+    let shards = Shards::parse(&config.fetch.host_shards, config.fetch.host_concurrency)
+        .map_err(|fault| anyhow::anyhow!("`fetch.host_shards`: {fault}"))?;
+    let node = match config.node.as_str() {
+        // With one process always the same, so that it knows the leases of its former life.
+        "" if config.is_alone() => "local".to_owned(),
+        "" => nodes::unique_name(clock),
+        name => name.to_owned(),
+    };
     Ok(worker::Settings {
-        node: "local".into(),
+        node,
+        shared: !config.is_alone(),
+        shards: Arc::new(shards),
         jobs: config.worker.jobs,
         express_jobs: config.worker.express_jobs,
         deliveries: config.worker.deliveries,

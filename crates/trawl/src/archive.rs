@@ -9,7 +9,7 @@
 use bytes::Bytes;
 use fetch::warc::{Answer, Limits, Reader, Record, page_of};
 use fetch::{FetchError, FetchErrorKind, not_archived};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use model::{
     Captured, Extras, Failure, Input, KeptPage, Made, Page, PageKey, Place, Request, Snapshot, SnapshotId,
 };
@@ -18,7 +18,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use store::{Bucket, Content, KeptPart, Store};
 
 /// Bytes read from the bucket at once.
-const PIECE: u64 = 256 << 10;
+const PIECE_STEP: usize = 256 << 10;
+const PIECE: u64 = PIECE_STEP as u64;
+/// Reads under way at once, for a download: object stores are slow to begin.
+const READS_AHEAD: usize = 8;
 /// Parts or segments listed at once.
 const LISTED: usize = 512;
 /// Bytes of an index, unpacked: 64 pages with the largest rows.
@@ -118,15 +121,23 @@ impl Archive {
             let parts = self.store.archive(id, from, LISTED).await?;
             let Some(last) = parts.last() else { return Ok(()) };
             from = last.seq + 1;
-            for part in &parts {
-                let mut at = 0;
-                while at < part.bytes {
-                    let take = (part.bytes - at).min(PIECE);
-                    let piece = self.bucket.get(&part.key, at, take).await?;
-                    at += take;
-                    if to.send(Ok(piece)).await.is_err() {
-                        return Ok(());
-                    }
+            let pieces = parts.into_iter().flat_map(|part| {
+                let key: Arc<str> = part.key.into();
+                let starts = (0..part.bytes).step_by(PIECE_STEP);
+                starts.map(move |at| (key.clone(), at, (part.bytes - at).min(PIECE)))
+            });
+            let read = |(key, at, len): (Arc<str>, u64, u64)| async move {
+                let piece = self.bucket.get(&key, at, len).await?;
+                if piece.len() as u64 == len {
+                    Ok(piece)
+                } else {
+                    Err(ArchiveError::Damaged(format!("{key} is shorter than it was")))
+                }
+            };
+            let mut read = Box::pin(futures_util::stream::iter(pieces).map(read).buffered(READS_AHEAD));
+            while let Some(piece) = read.next().await {
+                if to.send(Ok(piece?)).await.is_err() {
+                    return Ok(());
                 }
             }
         }

@@ -3,7 +3,8 @@
 //! `config.default.toml` is compiled in and is at once the defaults, the list of settings and their documentation.
 //! An unknown key is an error with a suggestion; everything wrong is reported together.
 
-use serde::Deserialize;
+use crate::shards::Shards;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use toml::{Table, Value};
@@ -26,8 +27,13 @@ pub struct Config {
     pub listen: String,
     pub data: PathBuf,
     pub scrapers: String,
-    pub database: String,
+    pub database: Secret,
+    pub database_connections: usize,
+    pub migrate_at_start: bool,
     pub storage: String,
+    pub storage_extra_ca: String,
+    pub role: Role,
+    pub node: String,
     pub shutdown_secs: u64,
     pub api_token: Secret,
     pub public_url: String,
@@ -49,6 +55,30 @@ pub struct Config {
     pub retention: Retention,
     #[serde(default)]
     pub secrets: Secrets,
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The API and the web page.
+    Api,
+    /// Jobs and deliveries.
+    Worker,
+    /// Both.
+    All,
+}
+
+impl Role {
+    /// Whether it does jobs and deliveries.
+    pub fn works(self) -> bool {
+        self != Self::Api
+    }
+
+    /// Whether it serves the API.
+    pub fn serves(self) -> bool {
+        self != Self::Worker
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -117,6 +147,7 @@ pub struct Fetch {
     pub redirects_max: u32,
     pub sessions_max: usize,
     pub retry_after_max_ms: u64,
+    pub host_shards: Vec<String>,
     pub names: Vec<String>,
     pub robots: model::RobotsPolicy,
     pub robots_timeout_ms: u64,
@@ -393,6 +424,8 @@ impl Layers {
             name.starts_with(SECRETS)
                 || [
                     "api_token",
+                    // Its address holds a password.
+                    "database",
                     "secret_key",
                     "secret_keys_old",
                     "fetch.proxy",
@@ -405,8 +438,11 @@ impl Layers {
         self.values
             .iter()
             .map(|(name, (value, layer))| {
-                let shown =
-                    if secret(name) && !empty(value) { "\"***\"".to_owned() } else { value.to_string() };
+                let shown = if secret(name) && !empty(value) && value.as_str() != Some("sqlite") {
+                    "\"***\"".to_owned()
+                } else {
+                    value.to_string()
+                };
                 format!("{name} = {shown}  # {layer}\n")
             })
             .collect()
@@ -414,6 +450,24 @@ impl Layers {
 }
 
 impl Config {
+    /// For a command that is complete in itself: nothing is shared with the servers that the settings are for.
+    pub fn keep_to_itself(&mut self) {
+        self.database = Secret("sqlite".into());
+        "file".clone_into(&mut self.storage);
+        self.role = Role::All;
+        self.migrate_at_start = true;
+        self.fetch.host_shards.clear();
+    }
+
+    /// SQLite: one process, and nobody else.
+    pub fn is_alone(&self) -> bool {
+        self.database.0 == "sqlite"
+    }
+
+    fn is_on_postgres(&self) -> bool {
+        ["postgres://", "postgresql://"].iter().any(|scheme| self.database.0.starts_with(scheme))
+    }
+
     fn check(&self, faults: &mut Vec<String>) {
         let mut need = |holds: bool, fault: &str| {
             if !holds {
@@ -421,13 +475,33 @@ impl Config {
             }
         };
         need(
-            self.database == "sqlite",
-            "`database` should be \"sqlite\": PostgreSQL is not available in this version",
+            self.is_alone() || self.is_on_postgres(),
+            "`database` should be \"sqlite\" or the address of a PostgreSQL database, \"postgres://user:password@host/name\"",
+        );
+        need(self.database_connections > 1, "`database_connections` should be at least 2");
+        need(
+            self.role == Role::All || !self.is_alone(),
+            "`role` should be \"all\" with SQLite: the halves of a cluster share a PostgreSQL database",
         );
         need(
-            self.storage == "file",
-            "`storage` should be \"file\": object stores are not available in this version",
+            self.node.len() <= 100 && self.node.bytes().all(|b| b.is_ascii_graphic()),
+            "`node` should be at most 100 letters, digits and signs without spaces",
         );
+        need(
+            !self.listen.is_empty() || self.role == Role::Worker,
+            "`listen` should be an address and a port; only a worker may do without",
+        );
+        if let Err(fault) = Shards::parse(&self.fetch.host_shards, self.fetch.host_concurrency) {
+            need(false, &format!("`fetch.host_shards`: {fault}"));
+        }
+        if self.storage != "file"
+            && let Err(why) = store::BucketUrl::parse(&self.storage)
+        {
+            need(
+                false,
+                &format!("`storage` should be \"file\" or the address of a bucket: an address {why}"),
+            );
+        }
         need(self.tls.cert.is_empty() == self.tls.key.is_empty(), "`tls.cert` and `tls.key` go together");
         need(
             self.email.smtp_url.0.is_empty() == self.email.from.is_empty(),
@@ -548,6 +622,15 @@ mod tests {
         ] {
             assert!(faults.contains(part), "{part} not in {faults}");
         }
+    }
+
+    #[test]
+    fn storage_is_a_folder_or_a_bucket() {
+        for good in ["file", "s3://rows/trawl", "gs://rows", "az://rows/x"] {
+            assert_eq!(env(&[("TRAWL_STORAGE", good)]).build().unwrap().storage, good);
+        }
+        let faults = env(&[("TRAWL_STORAGE", "s3://key:hunter2@rows")]).build().unwrap_err().join("");
+        assert!(faults.contains("`storage` should be") && !faults.contains("hunter2"), "{faults}");
     }
 
     #[test]

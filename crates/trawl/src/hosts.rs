@@ -4,9 +4,11 @@
 
 use crate::api::Hosts;
 use crate::clock::Clock;
+use crate::worker::Pace;
 use fetch::{HostState, HttpFetcher};
 use model::Timestamp;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
 use tokio::sync::watch;
@@ -23,25 +25,32 @@ const LOADED: usize = 50_000;
 const KEEP_MS: i64 = 30 * 86_400_000;
 
 /// Gives the fetcher what was kept.
-pub(crate) async fn load(store: &dyn Store, fetcher: &HttpFetcher) {
+pub(crate) async fn load(store: &dyn Store, fetcher: &HttpFetcher, now: Timestamp) {
     match store.hosts(LOADED).await {
         Ok(kept) => {
             let hosts: Vec<(String, HostState)> = kept
                 .into_iter()
-                .filter_map(|(name, text)| match serde_json::from_str(&text) {
-                    Ok(state) => Some((name, state)),
-                    Err(error) => {
-                        tracing::warn!(name, %error, "what was kept of a host cannot be read; it is learnt anew");
-                        None
-                    }
-                })
+                .filter_map(|(name, text)| Some((read(&name, &text)?, name)))
+                .map(|(state, name)| (name, state))
                 .collect();
-            fetcher.import_hosts(&hosts);
+            fetcher.import_hosts(&hosts, now);
         }
         Err(error) => {
             tracing::warn!(%error, "what was learnt of hosts could not be loaded; it is learnt anew")
         }
     }
+}
+
+fn read(name: &str, kept: &str) -> Option<HostState> {
+    serde_json::from_str(kept)
+        .inspect_err(|error| {
+            tracing::warn!(name, %error, "what was kept of a host cannot be read; it is learnt anew");
+        })
+        .ok()
+}
+
+fn written(state: &HostState) -> Option<String> {
+    (!state.is_plain()).then(|| serde_json::to_string(state).ok()).flatten()
 }
 
 /// Saves what changes, until it is time to stop.
@@ -71,22 +80,42 @@ pub(crate) async fn save(store: &dyn Store, fetcher: &HttpFetcher, now: Timestam
 
 /// One batch; how many hosts it had.
 async fn batch(store: &dyn Store, fetcher: &HttpFetcher, now: Timestamp) -> usize {
-    let changed = fetcher.export_hosts(BATCH);
+    let changed = fetcher.export_hosts(BATCH, now);
     let n = changed.len();
     if n == 0 {
         return 0;
     }
-    let rows = changed
-        .into_iter()
-        .map(|(name, state)| {
-            let text = (!state.is_plain()).then(|| serde_json::to_string(&state).ok()).flatten();
-            (name, text)
-        })
-        .collect();
+    let rows = changed.into_iter().map(|(name, state)| (name, written(&state))).collect();
     if let Err(error) = store.save_hosts(rows, now, now.plus_ms(-KEEP_MS)).await {
         tracing::warn!(%error, "what was learnt of hosts could not be saved; it will be as it changes again");
     }
     n
+}
+
+/// The pacer, told of lanes as they change hands between nodes.
+pub(crate) struct Handover {
+    pub(crate) fetcher: Arc<HttpFetcher>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Pace for Handover {
+    fn share(&self, host: &str, held: u32, of: u32) {
+        self.fetcher.set_share(host, held, of);
+    }
+
+    fn take_over(&self, host: &str) {
+        self.fetcher.take_over_host(host);
+    }
+
+    fn learn(&self, host: &str, kept: &str) {
+        if let Some(state) = read(host, kept) {
+            self.fetcher.learn_host(host, &state, self.clock.now());
+        }
+    }
+
+    fn learnt(&self, host: &str) -> Option<Option<String>> {
+        Some(written(&self.fetcher.export_host(host, self.clock.now())?))
+    }
 }
 
 impl Hosts for HttpFetcher {

@@ -1,11 +1,11 @@
 //! The hosts that are known, for people and for the next start.
 
 use super::HttpFetcher;
+use crate::FetchError;
 use crate::pace::{HostState, HostView};
 use crate::proxy::Wish;
 use crate::robots::{Known, Said};
-use crate::{FetchError, clock};
-use model::Request;
+use model::{Request, Timestamp};
 use serde::Serialize;
 use url::Url;
 
@@ -101,16 +101,36 @@ impl HttpFetcher {
     }
 
     /// Hosts of which something was learnt since the last call, at most `most`, to be kept over a restart.
-    pub fn export_hosts(&self, most: usize) -> Vec<(String, HostState)> {
-        self.0.pacer.export(most, unix_ms())
+    pub fn export_hosts(&self, most: usize, now: Timestamp) -> Vec<(String, HostState)> {
+        self.0.pacer.export(most, unix_ms(now))
     }
 
     /// Takes back what was kept.
-    pub fn import_hosts(&self, hosts: &[(String, HostState)]) {
-        self.0.pacer.import(hosts, unix_ms());
+    pub fn import_hosts(&self, hosts: &[(String, HostState)], now: Timestamp) {
+        self.0.pacer.import(hosts, unix_ms(now));
+    }
+
+    /// This process has `held` of `of` shares of a host: it asks it so much less.
+    pub fn set_share(&self, host: &str, held: u32, of: u32) {
+        self.0.pacer.set_share(host, held, of);
+    }
+
+    /// Another process may have asked this host until now.
+    pub fn take_over_host(&self, host: &str) {
+        self.0.pacer.take_over(host);
+    }
+
+    /// What another process has learnt of a host since this one let it go.
+    pub fn learn_host(&self, host: &str, kept: &HostState, now: Timestamp) {
+        self.0.pacer.learn_from(host, kept, unix_ms(now));
+    }
+
+    /// What was learnt of a host since it was last exported, if anything.
+    pub fn export_host(&self, host: &str, now: Timestamp) -> Option<HostState> {
+        self.0.pacer.export_one(host, unix_ms(now))
     }
 }
 
-fn unix_ms() -> u64 {
-    u64::try_from(clock::now().ms()).unwrap_or(0)
+fn unix_ms(now: Timestamp) -> u64 {
+    u64::try_from(now.ms()).unwrap_or(0)
 }

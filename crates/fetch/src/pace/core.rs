@@ -17,6 +17,7 @@ use super::circuit::Entry;
 use super::health::{Class, Health, Lesson, Report};
 use super::queue::Queue;
 use super::seat::{Line, Seat, Seats, Ticket};
+use super::share::Share;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,6 +104,8 @@ pub(super) struct Host {
 #[derive(Debug)]
 pub struct Core {
     pub(super) limits: Limits,
+    /// Hosts of which this process has not everything, or had not.
+    pub(super) shares: HashMap<Arc<str>, Share>,
     pub(super) hosts: Vec<Host>,
     free_hosts: Vec<u32>,
     pub(super) names: HashMap<Arc<str>, u32>,
@@ -122,7 +125,7 @@ pub struct Core {
     pub(super) open_circuits: usize,
 }
 
-fn micros(duration: Duration) -> Moment {
+pub(super) fn micros(duration: Duration) -> Moment {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
@@ -131,6 +134,7 @@ impl Core {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
+            shares: HashMap::new(),
             hosts: Vec::new(),
             free_hosts: Vec::new(),
             names: HashMap::new(),
@@ -254,11 +258,12 @@ impl Core {
             self.drop_out(seat);
             self.in_flight += 1;
             self.in_flight_of[class as usize] += 1;
+            let (_, delay) = self.bounds_of(at, self.seats.at(seat));
             let entry = &mut self.hosts[at as usize];
             let taken = self.seats.at_mut(seat);
             taken.began = now;
             taken.class = class;
-            let delay = taken.delay.max(entry.health.as_ref().map_or(0, |h| h.gap));
+            let delay = delay.max(entry.health.as_ref().map_or(0, |h| h.gap));
             entry.in_flight += 1;
             entry.started_at = now;
             entry.next_at = now.saturating_add(delay);
@@ -346,6 +351,11 @@ impl Core {
         entry.next_at = entry.next_at.max(until);
     }
 
+    /// Its last request began then, as far as delays go.
+    pub(super) fn began(&mut self, at: u32, now: Moment) {
+        self.hosts[at as usize].started_at = now;
+    }
+
     /// The end of the delay of the host's last request.
     pub(super) fn next_start(&self, at: u32) -> Moment {
         self.hosts[at as usize].next_at
@@ -357,6 +367,11 @@ impl Core {
         if !std::mem::replace(&mut entry.learnt, true) {
             self.learnt.push(at);
         }
+    }
+
+    /// Something is to be kept.
+    pub(super) fn has_news(&self, at: u32) -> bool {
+        self.hosts[at as usize].learnt
     }
 
     /// The host's news have been taken.
@@ -423,12 +438,13 @@ impl Core {
         let health = host.health.as_deref();
         let (place, key) = match host.line.front().map(|seat| self.seats.at(seat)) {
             Some(seat) => {
+                let (at_once, delay) = self.bounds_of(at, seat);
                 let delayed = match host.started_at {
                     Moment::MAX => 0,
-                    at => at.saturating_add(seat.delay),
+                    at => at.saturating_add(delay),
                 };
                 let start = host.next_at.max(host.held_until).max(delayed);
-                let bound = health.map_or(seat.host_concurrency, |h| h.bears(seat.host_concurrency));
+                let bound = health.map_or(at_once, |h| h.bears(at_once));
                 if host.in_flight >= bound {
                     (Place::Off, 0)
                 } else if start <= now {

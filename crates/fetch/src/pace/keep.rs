@@ -71,7 +71,7 @@ impl Core {
         let mut states = Vec::new();
         while states.len() < most {
             let Some(at) = self.learnt.pop() else { break };
-            if self.hosts[at as usize].is_here {
+            if self.hosts[at as usize].is_here && self.has_news(at) {
                 self.unmark(at);
                 states.push((self.hosts[at as usize].name.to_string(), self.state(at, now)));
             }
@@ -106,6 +106,37 @@ impl Core {
             return;
         }
         let at = self.host(name, now.moment);
+        self.put(at, state, now);
+        self.place(at, now.moment);
+    }
+
+    /// What is to be kept of one host, if it has news.
+    pub(super) fn take_learnt_of(&mut self, name: &str, now: Now) -> Option<HostState> {
+        let at = self.names.get(name).copied()?;
+        // Its place in the list of news stays and is passed over there.
+        let news = self.has_news(at);
+        self.unmark(at);
+        news.then(|| self.state(at, now))
+    }
+
+    /// Obeys what is kept where it is slower than what is known here.
+    pub(super) fn slow_to(&mut self, at: u32, state: &HostState, now: Now) {
+        let held = now.moment(state.not_before_ms, HOLD_MAX);
+        let host = &mut self.hosts[at as usize];
+        host.held_until = host.held_until.max(held);
+        let health = host.health.get_or_insert_with(|| Box::new(Health::new(now.moment)));
+        health.gap = health.gap.max(state.gap_us.min(GAP_MAX));
+        if let Some(window) = state.window.filter(|w| w.is_finite()) {
+            health.window = health.window.min(window.max(1.0));
+        }
+        let gap_end = now.moment.saturating_add(health.gap);
+        self.delay_start(at, gap_end);
+    }
+
+    /// A host as it was kept, in place of what is known of it. Nobody waits for it or talks to it.
+    pub(super) fn put(&mut self, at: u32, state: &HostState, now: Now) {
+        let known = self.hosts[at as usize].health.take();
+        self.open_circuits -= usize::from(known.is_some_and(|h| !h.circuit.is_closed()));
         let mut health = Health::new(now.moment);
         health.gap = state.gap_us.min(GAP_MAX);
         if let Some(window) = state.window.filter(|w| w.is_finite()) {
@@ -119,9 +150,8 @@ impl Core {
         // When the last request began is not kept for short gaps: as if it had been a moment ago.
         let gap_end = now.moment.saturating_add(health.gap);
         let host = &mut self.hosts[at as usize];
-        host.held_until = now.moment(state.not_before_ms, HOLD_MAX);
+        host.held_until = host.held_until.max(now.moment(state.not_before_ms, HOLD_MAX));
         host.health = Some(Box::new(health));
         self.delay_start(at, gap_end);
-        self.place(at, now.moment);
     }
 }

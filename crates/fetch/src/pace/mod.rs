@@ -12,6 +12,7 @@ mod health;
 mod keep;
 mod queue;
 mod seat;
+mod share;
 mod view;
 
 pub use self::core::{Core, Limits, Shut, Want};
@@ -160,6 +161,26 @@ impl Pacer {
         for (name, kept) in hosts {
             state.core.give_back(name, kept, now);
         }
+    }
+
+    /// See [`Core::set_share`].
+    pub(crate) fn set_share(self: &Arc<Self>, host: &str, held: u32, of: u32) {
+        self.change(|state, now| state.core.set_share(host, held, of, now));
+    }
+
+    /// See [`Core::take_over`].
+    pub(crate) fn take_over(self: &Arc<Self>, host: &str) {
+        self.change(|state, now| state.core.take_over(host, now));
+    }
+
+    /// See [`Core::learn_from`].
+    pub(crate) fn learn_from(self: &Arc<Self>, host: &str, kept: &HostState, unix_ms: u64) {
+        self.change(|state, moment| state.core.learn_from(host, kept, Now { moment, unix_ms }));
+    }
+
+    /// News of one host for whoever asks it next.
+    pub(crate) fn export_one(&self, host: &str, unix_ms: u64) -> Option<HostState> {
+        self.lock().core.take_learnt_of(host, Now { moment: self.now(), unix_ms })
     }
 
     fn now(&self) -> Moment {

@@ -1,6 +1,6 @@
 //! The profile of a run: counted row by row, merged slice by slice.
 
-use crate::{FailureCode, Fate, Input};
+use crate::{FailureCode, Fate, Input, host_of_lane};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -291,7 +291,7 @@ impl Profile {
             #[expect(clippy::cast_precision_loss, reason = "rows of a page are far below 2^52")]
             self.pages.entry(input.kind.clone()).or_default().add(gave as f64);
         }
-        self.host(&input.host, 1);
+        self.host(host_of_lane(&input.host), 1);
     }
 
     fn host(&mut self, host: &str, pages: u64) {

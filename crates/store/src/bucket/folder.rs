@@ -4,7 +4,7 @@
 //! Invariants: an object is written aside, synced, renamed into place, and its folder synced, so that it is whole and
 //! durable or not there; no key leaves the root. A key may not also be the folder of another key.
 
-use super::{Bucket, BucketError};
+use super::{Bucket, BucketError, is_key};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::fs::{self, File};
@@ -18,8 +18,6 @@ const ASIDE: &str = ".tmp";
 /// What a crash left there is removed at the next start, if it is older than this: a younger one may be another
 /// process's.
 const ASIDE_MAX_AGE: Duration = Duration::from_secs(86_400);
-/// Bytes of a key at most, the bound of S3.
-const KEY_BYTES: usize = 1_024;
 /// A folder can vanish between making it and renaming into it (a delete that emptied it); then it is made again.
 const PUT_TRIES: u32 = 8;
 
@@ -101,13 +99,7 @@ fn io(path: &Path, e: &std::io::Error) -> BucketError {
 
 /// The file of a key; `None` for a key that no object can have.
 fn file_of(root: &Path, key: &str) -> Option<PathBuf> {
-    let fits = key.len() <= KEY_BYTES
-        && key.split('/').all(|part| {
-            !part.is_empty()
-                && !part.starts_with('.')
-                && part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
-        });
-    fits.then(|| root.join(key))
+    is_key(key).then(|| root.join(key))
 }
 
 fn put(root: &Path, key: &str, bytes: &[u8]) -> Result<(), BucketError> {

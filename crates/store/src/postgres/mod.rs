@@ -497,6 +497,10 @@ impl Store for PostgresStore {
         alone!(self, |tx| host::all(&tx, limit))
     }
 
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        self.clock().await.map(Some)
+    }
+
     async fn hosts_named(&self, names: &[String]) -> Result<Vec<(String, String)>> {
         alone!(self, |tx| host::named(&tx, names))
     }

@@ -78,7 +78,7 @@ struct Bench(Writer);
 impl Bench {
     fn new() -> Self {
         let conn = Connection::open_in_memory().unwrap();
-        schema::prepare(&conn).unwrap();
+        schema::prepare(&conn, true).unwrap();
         Self(Writer::new(conn, None, broadcast::channel(4).0).unwrap())
     }
 
@@ -226,7 +226,7 @@ fn every_statement_walks_an_index() {
     let bench = Bench::new();
     let _ = &bench;
     let conn = Connection::open_in_memory().unwrap();
-    schema::prepare(&conn).unwrap();
+    schema::prepare(&conn, true).unwrap();
     for sql in STATEMENTS {
         let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let n = plan.parameter_count();

@@ -70,9 +70,20 @@ impl SqliteStore {
     /// while doing so. [`StoreError::Damaged`] if the file is no database of ours or of a newer version,
     /// [`StoreError::Unavailable`] if it cannot be opened.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, true)
+    }
+
+    /// Brings a database file to this version's form, making it if need be; its schema version before and after.
+    pub fn migrate(path: impl AsRef<Path>) -> Result<(u32, u32)> {
+        let conn = Connection::open(path.as_ref())?;
+        schema::prepare(&conn, true)
+    }
+
+    /// As [`SqliteStore::open`]; without `migrate` a file of an older version is refused with [`StoreError::Invalid`].
+    pub fn open_with(path: impl AsRef<Path>, migrate: bool) -> Result<Self> {
         let path = path.as_ref();
         let conn = Connection::open(path)?;
-        schema::prepare(&conn)?;
+        schema::prepare(&conn, migrate)?;
         let (news, _) = broadcast::channel(NEWS);
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
@@ -90,7 +101,7 @@ impl SqliteStore {
     /// An empty store that lives as long as this value. Calls run on the calling task without waiting for anything.
     pub fn in_memory() -> Result<Self> {
         let conn = Connection::open_in_memory()?;
-        schema::prepare(&conn)?;
+        schema::prepare(&conn, true)?;
         let (news, _) = broadcast::channel(NEWS);
         let writer = Writer::new(conn, None, news.clone())?;
         Ok(Self { engine: Engine::Memory(Box::new(Mutex::new(Some(writer)))), news })

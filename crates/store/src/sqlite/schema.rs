@@ -32,8 +32,9 @@ pub(super) fn tune(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Settings of the connection that writes, then migrations.
-pub(super) fn prepare(conn: &Connection) -> Result<()> {
+/// Settings of the connection that writes, then migrations, or only a look whether any are missing. The schema version
+/// before and after.
+pub(super) fn prepare(conn: &Connection, may_migrate: bool) -> Result<(u32, u32)> {
     tune(conn)?;
     // Page size: a slice of inputs packs to one to three kilobytes, of which few fit a page of four.
     // Checkpoints after 32 MiB of log: rarer, so fewer commits pay for one. They sync; commits do not: the writer syncs the
@@ -42,13 +43,16 @@ pub(super) fn prepare(conn: &Connection) -> Result<()> {
         "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
          PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4096;",
     )?;
-    migrate(conn, MIGRATIONS)
+    migrate(conn, MIGRATIONS, may_migrate)
 }
 
-fn migrate(conn: &Connection, migrations: &[&str]) -> Result<()> {
+fn migrate(conn: &Connection, migrations: &[&str], may: bool) -> Result<(u32, u32)> {
     conn.execute_batch("BEGIN IMMEDIATE")?;
-    match apply(conn, migrations) {
-        Ok(()) => Ok(conn.execute_batch("COMMIT")?),
+    match apply(conn, migrations, may) {
+        Ok(versions) => {
+            conn.execute_batch("COMMIT")?;
+            Ok(versions)
+        }
         Err(e) => {
             // Already undone if SQLite did so itself; the first error is the one that tells.
             let _ = conn.execute_batch("ROLLBACK");
@@ -57,7 +61,7 @@ fn migrate(conn: &Connection, migrations: &[&str]) -> Result<()> {
     }
 }
 
-fn apply(conn: &Connection, migrations: &[&str]) -> Result<()> {
+fn apply(conn: &Connection, migrations: &[&str], may: bool) -> Result<(u32, u32)> {
     conn.execute_batch(
         "CREATE TABLE IF NOT EXISTS migration (version INTEGER PRIMARY KEY, checksum BLOB NOT NULL) STRICT",
     )?;
@@ -74,18 +78,30 @@ fn apply(conn: &Connection, migrations: &[&str]) -> Result<()> {
             Some(_) => {
                 return Err(damaged(format!("migration {version} is not the one that made this database")));
             }
+            None if !may => {
+                return Err(StoreError::Invalid(format!(
+                    "the database has schema version {} and this program wants {}: run `trawl migrate` first",
+                    applied.len(),
+                    migrations.len()
+                )));
+            }
             None => {
                 conn.execute_batch(sql)?;
                 conn.execute("INSERT INTO migration VALUES (?1, ?2)", (version, &checksum[..]))?;
             }
         }
     }
-    Ok(())
+    let version = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Ok((version(applied.len()), version(migrations.len())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn migrate(conn: &Connection, migrations: &[&str]) -> Result<()> {
+        super::migrate(conn, migrations, true).map(drop)
+    }
 
     #[test]
     fn migrations_apply_once_and_in_order() {
@@ -95,6 +111,18 @@ mod tests {
         migrate(&conn, &two).unwrap();
         migrate(&conn, &two).unwrap();
         conn.execute("INSERT INTO a (x, y) VALUES (1, 2)", []).unwrap();
+    }
+
+    #[test]
+    fn who_may_not_migrate_is_told_to() {
+        let conn = Connection::open_in_memory().unwrap();
+        let two = ["CREATE TABLE a (x)", "CREATE TABLE b (x)"];
+        let Err(StoreError::Invalid(why)) = super::migrate(&conn, &two, false) else { panic!("migrated") };
+        assert!(why.contains("trawl migrate"), "{why}");
+        assert_eq!(super::migrate(&conn, &two[..1], true).unwrap(), (0, 1));
+        assert!(super::migrate(&conn, &two, false).is_err());
+        assert_eq!(super::migrate(&conn, &two, true).unwrap(), (1, 2));
+        assert_eq!(super::migrate(&conn, &two, false).unwrap(), (2, 2));
     }
 
     #[test]

@@ -26,7 +26,9 @@ mod verdicts;
 mod world;
 
 use std::sync::Arc;
-use store::{Bucket, FolderBucket, PostgresSettings, PostgresStore, SqliteStore, Store};
+use store::{
+    Bucket, BucketUrl, FolderBucket, ObjectBucket, PostgresSettings, PostgresStore, SqliteStore, Store,
+};
 use support::postgres::Cluster;
 use world::World;
 
@@ -209,8 +211,8 @@ macro_rules! stores {
 
 /// Runs every case against the buckets that a factory makes.
 macro_rules! buckets {
-    ($name:ident, $factory:path) => {
-        buckets! { @cases $name, $factory:
+    ($(#[$needs:meta])? $name:ident, $factory:path) => {
+        buckets! { @cases ($(#[$needs])?) $name, $factory:
             what_was_put_is_got
             ranges_end_with_the_object
             what_is_missing_is_not_found
@@ -226,16 +228,18 @@ macro_rules! buckets {
             writers_of_one_key_do_not_mix
         }
     };
-    (@cases $name:ident, $factory:path: $($case:ident)*) => {
+    (@cases $needs:tt $name:ident, $factory:path: $($case:ident)*) => {
         mod $name {
-            $(
+            $( buckets! { @case $needs $factory, $case } )*
+        }
+    };
+    (@case ($(#[$needs:meta])?) $factory:path, $case:ident) => {
                 #[tokio::test]
+                $(#[$needs])?
                 async fn $case() {
                     let (bucket, _keep) = $factory().await;
                     crate::bucket::$case(&*bucket).await;
                 }
-            )*
-        }
     };
 }
 
@@ -268,7 +272,29 @@ async fn folder() -> (Arc<dyn Bucket>, tempfile::TempDir) {
     (Arc::new(FolderBucket::open(folder.path().to_owned()).unwrap()), folder)
 }
 
+/// A bucket in the memory of this process, below a prefix: what is asked of an object store, without one.
+async fn memory() -> (Arc<dyn Bucket>, ()) {
+    (Arc::new(ObjectBucket::new(Arc::new(object_store::memory::InMemory::new()), "a/prefix")), ())
+}
+
+/// A prefix of its own in the bucket that `TRAWL_TEST_BUCKET` names, on the server that the usual variables name.
+async fn server() -> (Arc<dyn Bucket>, ()) {
+    let name = std::env::var("TRAWL_TEST_BUCKET").expect("TRAWL_TEST_BUCKET: s3://…, gs://… or az://…");
+    let url = BucketUrl::parse(&name).unwrap();
+    let connector = fetch::BucketConnector::open(&fetch::OutboundSettings::default()).unwrap();
+    let mut dice = [0; 8];
+    getrandom::fill(&mut dice).unwrap();
+    let prefix = format!("{}/{:016x}", url.prefix, u64::from_le_bytes(dice));
+    (Arc::new(ObjectBucket::new(url.open(connector).unwrap(), &prefix)), ())
+}
+
 stores!(on_sqlite_file, crate::sqlite_file, histories: 24);
 stores!(on_sqlite_in_memory, crate::sqlite_memory, histories: 96);
 stores!(on_postgres, crate::postgres, histories: 8);
 buckets!(in_folder, crate::folder);
+buckets!(as_objects, crate::memory);
+buckets!(
+    #[ignore = "needs a server: cargo xtask test bucket"]
+    on_server,
+    crate::server
+);

@@ -9,6 +9,7 @@ use super::body::json::{Ending, JsonRows};
 use super::error::{ApiError, Result};
 use super::lanes::{Batch, Lanes};
 use super::options;
+use crate::shards::Shards;
 use extract::{FieldError, Scraper};
 use model::{Door, Input, SnapshotId, Timestamp, Trigger};
 use serde_json::{Map, Value};
@@ -117,6 +118,7 @@ impl Decoder {
 
 /// Rows, believed one by one.
 pub(super) struct Rows {
+    shards: Arc<Shards>,
     scraper: Arc<Scraper>,
     door: Door,
     carried: Vec<String>,
@@ -130,8 +132,15 @@ pub(super) struct Rows {
 
 impl Rows {
     /// `alone`: the run has a limit per input. `most`: rows at most.
-    pub(super) fn new(scraper: Arc<Scraper>, door: Door, alone: bool, most: Option<u64>) -> Self {
+    pub(super) fn new(
+        scraper: Arc<Scraper>,
+        door: Door,
+        alone: bool,
+        most: Option<u64>,
+        shards: Arc<Shards>,
+    ) -> Self {
         Self {
+            shards,
             scraper,
             door,
             carried: Vec::new(),
@@ -197,7 +206,9 @@ impl Rows {
             Err(errors) => return Err(self.refusal(&row, &errors)),
         };
         let text = text.map_or_else(|| Value::Object(row).to_string(), str::to_owned);
-        self.lanes.push(Input::given(self.taken, text, believed.host));
+        let mut input = Input::given(self.taken, text, believed.host);
+        self.shards.place(&self.scraper, &self.door, &mut input);
+        self.lanes.push(input);
         self.taken += 1;
         Ok(())
     }

@@ -21,6 +21,7 @@ mod ingest;
 mod keeper;
 mod lanes;
 mod manage;
+mod nodes;
 mod openapi;
 mod options;
 mod patience;
@@ -40,7 +41,7 @@ pub use hosts::Hosts;
 pub use keeper::keep_schedules;
 pub use openapi::openapi;
 pub use proxies::Source as Proxies;
-pub use routes::router;
+pub use routes::{router, worker_router};
 pub use server::{serve, tls_config};
 
 use crate::archive::Archive;
@@ -49,8 +50,10 @@ use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::deliver::Courier;
 use crate::metrics::Source;
+use crate::nodes::Nodes;
 use crate::rows::Rows;
 use crate::schedule::shelf::Shelf;
+use crate::shards::Shards;
 use auth::Gate;
 use body::Bounds;
 use error::{ApiError, Result};
@@ -86,6 +89,8 @@ pub struct Settings {
     pub shutdown: Duration,
     /// Whether rows that the quality gate fails are held back, if the trigger does not say.
     pub quarantine: bool,
+    /// Hosts with several lanes.
+    pub shards: Arc<Shards>,
 }
 
 /// What the API works with.
@@ -108,10 +113,12 @@ pub struct Api {
     pub metrics: Option<Source>,
     /// How the proxies fare.
     pub proxies: Proxies,
-    /// Files to other places.
-    pub courier: Arc<Courier>,
+    /// Who works on this store.
+    pub nodes: Arc<Nodes>,
     /// Told when a schedule was made, changed or taken away.
     pub schedules: Arc<tokio::sync::Notify>,
+    /// Files to other places.
+    pub courier: Arc<Courier>,
     /// Bounds.
     pub settings: Settings,
 }
@@ -127,8 +134,9 @@ struct Shared {
     hosts: Arc<dyn Hosts>,
     metrics: Option<Source>,
     proxies: Proxies,
-    courier: Arc<Courier>,
+    nodes: Arc<Nodes>,
     schedules: Arc<tokio::sync::Notify>,
+    courier: Arc<Courier>,
     settings: Settings,
     gate: Gate,
     /// Zones that clients said they made: name and type.
@@ -147,8 +155,9 @@ impl Shared {
             hosts: api.hosts.clone(),
             metrics: api.metrics.clone(),
             proxies: api.proxies.clone(),
-            courier: api.courier.clone(),
+            nodes: api.nodes.clone(),
             schedules: api.schedules.clone(),
+            courier: api.courier.clone(),
             settings: api.settings.clone(),
             gate: Gate::default(),
             zones: std::sync::Mutex::default(),

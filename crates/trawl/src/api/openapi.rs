@@ -299,6 +299,7 @@ const OPERATIONS: &[Operation] = &[
     ),
     get("/hosts/{host}", "One host, by its name with its port.", &[], Good::Object, &[400, 403, 404]),
     get("/proxies", "How the proxies for pages fare.", &[], Good::Array, &[]),
+    get("/nodes", "The processes that work on this store.", &[], Good::Object, &[403]),
     get("/status", "That the server takes requests.", &[], Good::Object, &[]),
     get("/customer/balance", "Always nothing: this server has no accounts.", &[], Good::Object, &[]),
     get("/zone/get_active_zones", "Always none: this server has no zones.", &[], Good::Array, &[]),

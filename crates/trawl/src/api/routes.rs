@@ -3,7 +3,7 @@
 use super::error::{no_such_method, no_such_path};
 use super::{
     Api, Shared, access, account, archive, auth, changes, datasets, defaults, delivery, delivery_list,
-    explain, hosts, manage, openapi, progress, proxies, quality, schedules, snapshot, trigger,
+    explain, hosts, manage, nodes, openapi, progress, proxies, quality, schedules, snapshot, trigger,
 };
 use axum::Router;
 use axum::extract::State;
@@ -22,10 +22,23 @@ pub(super) fn is_public(path: &str) -> bool {
     PUBLIC.contains(&path) || crate::ui::PATHS.contains(&path)
 }
 
+/// Schedules, under the API's own name and a short one.
+fn scheduling() -> Router<Arc<Shared>> {
+    ["/datasets/v3/schedules", "/schedules"].iter().fold(Router::new(), |router, at| {
+        router
+            .route(at, get(schedules::list).post(schedules::create))
+            .route(
+                &format!("{at}/{{schedule_id}}"),
+                get(schedules::get).put(schedules::put).patch(schedules::patch).delete(schedules::delete),
+            )
+            .route(&format!("{at}/{{schedule_id}}/run"), post(schedules::run))
+    })
+}
+
 /// The API as a service.
 pub fn router(api: &Api) -> Router {
     let shared = Arc::new(Shared::of(api));
-    Router::new()
+    let routes = scheduling()
         .route("/datasets/v3/trigger", post(trigger::trigger))
         .route("/datasets/v3/scrape", post(trigger::scrape))
         .route("/datasets/v3/progress/{snapshot_id}", get(progress::progress))
@@ -53,28 +66,34 @@ pub fn router(api: &Api) -> Router {
         )
         .route("/datasets/delivery_settings/test", post(defaults::test))
         .route("/datasets/v3/scrapers", get(datasets::scrapers))
-        .route("/datasets/v3/schedules", get(schedules::list).post(schedules::create))
-        .route(
-            "/datasets/v3/schedules/{schedule_id}",
-            get(schedules::get).put(schedules::put).patch(schedules::patch).delete(schedules::delete),
-        )
-        .route("/datasets/v3/schedules/{schedule_id}/run", post(schedules::run))
         .route("/datasets/list", get(datasets::list))
         .route("/datasets/{dataset_id}/metadata", get(datasets::metadata))
         .route("/hosts", get(hosts::list))
         .route("/hosts/{host}", get(hosts::host))
         .route("/proxies", get(proxies::proxies))
+        .route("/nodes", get(nodes::nodes))
         .route("/status", get(account::status))
         .route("/customer/balance", get(account::balance))
         .route("/zone/get_active_zones", get(account::zones))
         .route("/zone", get(account::zone).post(account::make_zone))
         .route("/zone/cost", get(account::zone_cost))
         .route("/zone/passwords", get(account::zone_passwords))
+        .route("/openapi.json", get(openapi_json))
+        .merge(crate::ui::routes());
+    served(routes, shared)
+}
+
+/// What a node serves that only works: whether it is well.
+pub fn worker_router(api: &Api) -> Router {
+    served(Router::new(), Arc::new(Shared::of(api)))
+}
+
+/// These routes and those of every node, behind the walls.
+fn served(routes: Router<Arc<Shared>>, shared: Arc<Shared>) -> Router {
+    routes
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route("/openapi.json", get(openapi_json))
-        .merge(crate::ui::routes())
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn(typed))

@@ -118,7 +118,8 @@ async fn take_in(
         early.trigger(&words, &scraper, &door, origin.clone(), express, shared.settings.quarantine)?;
     seal(shared, &mut draft)?;
     let writer = Writer::new(shared.store.clone(), shared.new_snapshot_id(now), draft, now);
-    let rows = Rows::new(scraper.clone(), door.clone(), words.limit_per_input().is_some(), most);
+    let (alone, shards) = (words.limit_per_input().is_some(), shared.settings.shards.clone());
+    let rows = Rows::new(scraper.clone(), door.clone(), alone, most, shards);
     let mut ingest = Ingest::new(shape, rows, writer);
     let taken_in = async {
         feed(source, shape, &parts.headers, &mut digest, Some(&mut ingest)).await?;

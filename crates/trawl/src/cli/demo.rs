@@ -41,6 +41,7 @@ impl Demo {
         if config.log == "info" {
             "warn".clone_into(&mut config.log);
         }
+        config.keep_to_itself();
         // The shop and the receiver are on loopback, which is off limits unless it is opened.
         config.fetch.allow_networks.push("127.0.0.0/8".into());
         config.deliver.allow_networks.push("127.0.0.0/8".into());
@@ -49,7 +50,7 @@ impl Demo {
         let (token, stored) = api::new_token(&*app.clock, "demo", None, None);
         app.store.add_token(stored).await?;
         app.start_workers();
-        let url = app.listen().await?;
+        let url = app.listen().await?.context("the demo has an address")?;
         let result = self.show(&url, &token, &shop, &receiver).await;
         if result.is_ok() && self.keep {
             println!("\nStill running; Ctrl-C ends it.");

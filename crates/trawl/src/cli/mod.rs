@@ -48,10 +48,13 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the API and the workers in one process.
+    /// Run the API and the workers, in one process or as a node of a cluster.
     Serve {
         #[command(flatten)]
         options: Options,
+        /// What this process does: the setting `role`.
+        #[arg(long, value_name = "all|api|worker")]
+        role: Option<String>,
     },
     /// One job without a server: a progress bar on the terminal, rows on standard output.
     Run(run::Run),
@@ -89,7 +92,10 @@ pub fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         match cli.command {
-            Command::Serve { options } => serve::serve(options.load()?).await,
+            Command::Serve { mut options, role } => {
+                options.set.extend(role.map(|role| format!("role={role}")));
+                serve::serve(options.load()?).await
+            }
             Command::Run(run) => run.run().await,
             Command::Check(check) => check.run(),
             Command::Extract(extract) => extract.run(),
@@ -160,11 +166,13 @@ impl Options {
 }
 
 async fn migrate(config: &Config) -> Result<()> {
-    use store::Store as _;
     std::fs::create_dir_all(&config.data)?;
-    let store = crate::app::open_store(&config.data)?;
-    store.close().await;
-    eprintln!("the database in `{}` is in this version's form", config.data.display());
+    let (before, after) = crate::app::migrate(config).await?;
+    match before {
+        n if n == after => eprintln!("the database has schema version {after} already"),
+        0 => eprintln!("the database was made, with schema version {after}"),
+        n => eprintln!("the database was brought from schema version {n} to {after}"),
+    }
     Ok(())
 }
 

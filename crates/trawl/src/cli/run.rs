@@ -77,6 +77,7 @@ impl Run {
         super::start_log(&config)?;
         let folder = Folder::new()?;
         config.data.clone_from(&folder.0);
+        config.keep_to_itself();
         let pages = match &self.replay {
             Some(path) => Some(replay(path, &folder.0, &config)?),
             None => None,

@@ -12,15 +12,18 @@ pub(super) async fn serve(config: Config) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
     let guarded = !config.api_token.0.is_empty();
+    let serves = config.role.serves();
     let mut app = App::open(config).await?;
-    if !guarded && app.store.tokens().await?.is_empty() {
+    if serves && !guarded && app.store.tokens().await?.is_empty() {
         let (secret, token) = api::new_token(&*app.clock, "first", None, None);
         app.store.add_token(token).await?;
         eprintln!("made a first token, shown only now: {secret}");
     }
     app.start_workers();
-    let url = app.listen().await?;
-    eprintln!("listening on {url}");
+    match app.listen().await? {
+        Some(url) => eprintln!("listening on {url}"),
+        None => eprintln!("working, without an address of its own"),
+    }
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -2,12 +2,11 @@
 
 use super::{Mistake, Options};
 use crate::api;
-use crate::app::open_store;
+use crate::app::{follow, open_store};
 use crate::clock::{Clock, SystemClock};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use model::{Timestamp, duration_ms};
-use store::Store as _;
 
 #[derive(Args)]
 pub(super) struct Token {
@@ -44,8 +43,8 @@ impl Token {
     pub(super) async fn run(self) -> Result<()> {
         let config = self.options.load()?;
         std::fs::create_dir_all(&config.data)?;
-        let store = open_store(&config.data)?;
-        let now = SystemClock.now();
+        let store = open_store(&config).await?;
+        let now = follow(&*store).await?.now();
         match self.action {
             Action::Create { name, datasets, expires } => {
                 let expires = expires.map(|text| until(&text, now)).transpose()?;

@@ -9,6 +9,7 @@ use super::work::{COLUMNS_MAX, Collected, Ended, Taken, Work};
 use super::{trail, way};
 use crate::archive::Replayed;
 use crate::changes::{Baseline, ChangesError, Digest};
+use crate::shards::Shards;
 use bytes::Bytes;
 use extract::{Extraction, Scraper, Shell};
 use futures_util::FutureExt;
@@ -38,6 +39,7 @@ pub(super) struct Slice {
     pub(super) scraper: Arc<Scraper>,
     /// When kept pages may stand for pages.
     pub(super) reuse: Reuse,
+    shards: Arc<Shards>,
     /// What records are compared with, if only changed ones are given.
     baseline: Option<Arc<Baseline>>,
 }
@@ -46,8 +48,7 @@ impl Worker {
     /// Does one slice to the end: every input is settled, put back, or left to the next holder of the lease.
     ///
     /// The slot is given back early if the slice turns out to be slow.
-    pub(super) async fn collect(self: Arc<Self>, lease: Lease, mut slot: Option<Slot>) {
-        let mut hold = self.leases.hold(&lease);
+    pub(super) async fn collect(self: Arc<Self>, lease: Lease, mut hold: Hold, mut slot: Option<Slot>) {
         let scraper =
             match self.catalogue.at_version(&lease.trigger.scraper, &lease.trigger.scraper_version).await {
                 Ok(scraper) => scraper,
@@ -76,6 +77,7 @@ impl Worker {
             trigger: lease.trigger.clone(),
             scraper,
             reuse,
+            shards: self.settings.shards.clone(),
             baseline,
         });
         let mut work = Work::new(lease);
@@ -99,7 +101,7 @@ impl Worker {
                 return;
             };
             work.carry(job, carried);
-            hold = self.leases.hold(&work.lease);
+            hold = self.leases.carry(&hold, &work.lease);
         }
     }
 
@@ -119,14 +121,15 @@ impl Worker {
                 let Some((at, input)) = work.begin() else { break };
                 let (worker, slice) = (self.clone(), slice.clone());
                 let url = input.row.clone();
-                work.running.spawn(async move {
+                let permit = hold.permit();
+                work.running.spawn(permit.guard(async move {
                     let one = async {
                         let collected = worker.one(&slice, input).await;
                         worker.withhold(&slice, collected).await
                     };
                     let one = AssertUnwindSafe(one).catch_unwind().await;
                     (at, one.unwrap_or_else(|_| a_bug(&url)))
-                });
+                }));
             }
             if work.running.is_empty() {
                 return Ended::Whole;
@@ -306,6 +309,9 @@ impl Worker {
             outcome.profile = with_rows(profile, &outcome.records, &outcome.withheld);
             let bodies = self.write_archive(lease, &mut outcome, &pages, attempt, hold).await?;
             let segment = self.write_segment(lease, &outcome, attempt, hold).await?;
+            if outcome.carried.is_empty() {
+                self.let_go(lease).await;
+            }
             let finished = self.finish_until_known(lease, &outcome, segment.as_ref(), columns, hold).await;
             match finished {
                 Some(Finished::Done) => {
@@ -586,6 +592,10 @@ fn read(slice: &Slice, input: &Input, page: &Page) -> Collected {
                 None => seen.trail.clone(),
             },
             modified: follow.modified,
+        })
+        .map(|mut led| {
+            slice.shards.place(&slice.scraper, &trigger.door, &mut led);
+            led
         })
         .collect();
     Collected { fate: Fate::Read { records, led }, columns, kept: None, withheld: Vec::new() }

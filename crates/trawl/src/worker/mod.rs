@@ -13,6 +13,7 @@ mod held;
 mod identity;
 mod keep;
 mod login;
+mod permit;
 mod pool;
 mod sign;
 mod slots;
@@ -23,6 +24,7 @@ mod work;
 
 pub(crate) use collect::aborted_row;
 pub use deliver::DeliverSettings;
+pub(crate) use permit::uptime;
 pub use pool::Pool;
 pub use way::WaySettings;
 
@@ -33,14 +35,16 @@ use crate::changes::{Baselines, Changes};
 use crate::clock::Clock;
 use crate::deliver::Courier;
 use crate::rows::Rows;
+use crate::shards::Shards;
 use fetch::{Fetcher, Outbound};
-use held::Leases;
-use model::{RetryPolicy, Timestamp};
+use held::{Hold, Leases};
+use model::{RetryPolicy, Timestamp, host_of_lane};
+use permit::Uptime;
 use slots::Slots;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Bucket, Change, Claim, Store};
+use store::{Bucket, Change, Claim, Lease, Store};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -54,6 +58,10 @@ const CLAIM_JOBS: usize = 16;
 pub struct Settings {
     /// Name of this node in leases.
     pub node: String,
+    /// Other nodes may work on the same store: what is known of a host's pace changes hands with its lane.
+    pub shared: bool,
+    /// Hosts with several lanes.
+    pub shards: Arc<Shards>,
     /// Slices at once.
     pub jobs: usize,
     /// Slices of synchronous calls at once, beside those.
@@ -102,6 +110,7 @@ pub struct Worker {
     leases: Leases,
     logins: login::Logins,
     ways: way::Ways,
+    pace: Option<Arc<dyn Pace>>,
 }
 
 /// Which claims a loop makes.
@@ -129,12 +138,27 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Threads that read pages.
     pub pool: Pool,
+    /// Who paces requests to hosts; none where pages do not come from the web.
+    pub pace: Option<Arc<dyn Pace>>,
+}
+
+/// What the pacer of requests is told of lanes.
+pub trait Pace: Send + Sync + 'static {
+    /// This node holds so many of the lanes of a host.
+    fn share(&self, host: &str, held: u32, of: u32);
+    /// This node takes a host over: another may have asked it just now.
+    fn take_over(&self, host: &str);
+    /// What another node has learnt of a host.
+    fn learn(&self, host: &str, kept: &str);
+    /// What is to be kept of a host for the next node; `None` if there are no news, and within them if it is forgotten.
+    fn learnt(&self, host: &str) -> Option<Option<String>>;
 }
 
 impl Worker {
     /// A worker of these parts; [`Worker::run`] sets it going.
     pub fn new(parts: Parts, settings: Settings) -> Arc<Self> {
-        let Parts { store, bucket, fetcher, outbound, courier, catalogue, clock, pool } = parts;
+        let Parts { store, bucket, fetcher, outbound, courier, catalogue, clock, pool, pace } = parts;
+        let leases = Leases::new(settings.lease_ms, settings.shards.clone(), pace.clone());
         let rows = Rows::new(store.clone(), bucket.clone());
         let logins = login::Logins::default();
         let archive = Archive::new(store.clone(), bucket.clone(), settings.page_bytes_max);
@@ -154,12 +178,18 @@ impl Worker {
             bodies: keep::Bodies::default(),
             pool,
             settings,
-            leases: Leases::default(),
+            leases,
             logins,
             cache,
             baselines,
             ways,
+            pace,
         })
+    }
+
+    /// Jobs and lanes held now.
+    pub fn load(&self) -> (u64, u64) {
+        self.leases.load()
     }
 
     /// Works until `stop` turns true, then hands everything back and returns.
@@ -189,13 +219,12 @@ impl Worker {
     /// One round: claims what is due and does it to the end. The loop around it is [`Worker::run`]; a simulation
     /// calls it by itself. Returns how many slices were done.
     pub async fn tick(self: &Arc<Self>) -> usize {
-        let Ok(claimed) = self.store.claim(self.ask(Lane::Ordinary, self.settings.jobs, Vec::new())).await
-        else {
+        let Ok((leases, _)) = self.claim(Lane::Ordinary, self.settings.jobs, Vec::new()).await else {
             return 0;
         };
-        let n = claimed.leases.len();
-        for lease in claimed.leases {
-            self.clone().collect(lease, None).await;
+        let n = leases.len();
+        for (lease, hold) in leases {
+            self.clone().collect(lease, hold, None).await;
         }
         n
     }
@@ -209,6 +238,54 @@ impl Worker {
             self.clone().deliver(lease).await;
         }
         n
+    }
+
+    /// Leases due jobs, and takes their hosts over.
+    async fn claim(
+        &self,
+        lane: Lane,
+        jobs: usize,
+        pass_over: Vec<String>,
+    ) -> store::Result<(Vec<(Lease, Hold)>, Option<Timestamp>)> {
+        let asked = Uptime::now();
+        let claimed = self.store.claim(self.ask(lane, jobs, pass_over)).await?;
+        let mut taken_over = Vec::new();
+        let hold = |lease: Lease| {
+            let (hold, is_first) = self.leases.hold(&lease, asked);
+            if is_first && let Some(input) = lease.job.inputs.first() {
+                taken_over.push(host_of_lane(&input.host).to_owned());
+            }
+            (lease, hold)
+        };
+        let leases = claimed.leases.into_iter().map(hold).collect();
+        if self.settings.shared && !taken_over.is_empty() {
+            self.take_over(&taken_over).await;
+        }
+        Ok((leases, claimed.next_due))
+    }
+
+    /// The pace of hosts that this node did not work for until now.
+    async fn take_over(&self, hosts: &[String]) {
+        let Some(pace) = &self.pace else { return };
+        hosts.iter().for_each(|host| pace.take_over(host));
+        match self.store.hosts_named(hosts).await {
+            Ok(kept) => kept.iter().for_each(|(host, kept)| pace.learn(host, kept)),
+            Err(error) => tracing::warn!(%error, "what other nodes learnt of hosts could not be loaded"),
+        }
+    }
+
+    /// Keeps what was learnt of a lease's host, if this node is about to let its lane go.
+    async fn let_go(&self, lease: &Lease) {
+        let Some(lane) = lease.job.inputs.first().map(|input| input.host.as_str()) else { return };
+        if !self.settings.shared || !self.leases.is_last_of(lane) {
+            return;
+        }
+        let host = host_of_lane(lane);
+        let Some(kept) = self.pace.as_ref().and_then(|pace| pace.learnt(host)) else { return };
+        let (now, before) = (self.clock.now(), Timestamp::default());
+        if let Err(error) = self.store.save_hosts(vec![(host.to_owned(), kept)], now, before).await {
+            tracing::warn!(%error, host, "what was learnt of a host could not be saved");
+        }
     }
 
     fn ask(&self, lane: Lane, jobs: usize, pass_over: Vec<String>) -> Claim {
@@ -233,17 +310,17 @@ impl Worker {
             let mut next_due = None;
             let free = slots.free();
             if free > 0 {
-                match self.store.claim(self.ask(lane, free.min(CLAIM_JOBS), slots.crowded())).await {
-                    Ok(claimed) => {
-                        next_due = claimed.next_due;
-                        let got = claimed.leases.len();
-                        for lease in claimed.leases {
+                match self.claim(lane, free.min(CLAIM_JOBS), slots.crowded()).await {
+                    Ok((leases, due)) => {
+                        next_due = due;
+                        let got = leases.len();
+                        for (lease, hold) in leases {
                             let inputs = &lease.job.inputs;
                             let host = inputs.first().map_or("", |input| input.host.as_str());
                             let slot = slots.take(host, inputs.len());
                             let worker = self.clone();
                             running.spawn(async move {
-                                worker.collect(lease, Some(slot)).await;
+                                worker.collect(lease, hold, Some(slot)).await;
                             });
                         }
                         if got > 0 {

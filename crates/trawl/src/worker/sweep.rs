@@ -42,7 +42,8 @@ impl Worker {
             }
             self.store.forget(&keys).await?;
         }
-        self.sweep_digests().await?;
+        self.sweep_old(crate::changes::DIGESTS, DIGESTS_MS).await?;
+        self.sweep_old(crate::app::PROBES, YOUNG_MS).await?;
         for prefix in ["archive/", "segments/"] {
             self.sweep_orphans(prefix).await?;
         }
@@ -64,14 +65,14 @@ impl Worker {
         }
     }
 
-    /// Tables of earlier runs' records: made anew where one is still asked for.
-    async fn sweep_digests(&self) -> anyhow::Result<()> {
+    /// What is made anew where it is still asked for (tables of earlier runs' records), or never asked for again.
+    async fn sweep_old(&self, prefix: &str, after_ms: u64) -> anyhow::Result<()> {
         let mut after = String::new();
         loop {
-            let listed = self.bucket.list(crate::changes::DIGESTS, &after, STEP).await?;
+            let listed = self.bucket.list(prefix, &after, STEP).await?;
             let Some((last, _)) = listed.last() else { return Ok(()) };
             after.clone_from(last);
-            for (key, _) in listed.iter().filter(|(_, age_ms)| *age_ms > DIGESTS_MS) {
+            for (key, _) in listed.iter().filter(|(_, age_ms)| *age_ms > after_ms) {
                 self.bucket.delete(key).await?;
             }
         }

@@ -81,6 +81,7 @@ impl World {
                 catalogue: catalogue.clone(),
                 clock: clock.clone(),
                 pool: Pool::on_caller(),
+                pace: None,
             };
             Worker::new(parts, settings(node))
         };
@@ -295,6 +296,8 @@ impl World {
 fn settings(node: &str) -> Settings {
     Settings {
         node: node.into(),
+        shared: true,
+        shards: Arc::default(),
         jobs: 8,
         express_jobs: 1,
         deliveries: 1,

@@ -1,7 +1,8 @@
 //! Random histories: several nodes start runs, claim, finish, crash and stop runs in any order, on a clock that only the
 //! history moves. After every step the store must agree with a model that keeps one line per input.
 //!
-//! A failure prints the shortest history that still fails. `TRAWL_HISTORIES=n` plays n of them instead of a few.
+//! A failure prints the shortest history that still fails. `TRAWL_HISTORIES=n` plays n of them instead of a few, `TRAWL_SEED=n`
+//! the same ones again.
 
 mod compare;
 mod model;
@@ -10,7 +11,7 @@ mod play;
 use crate::world::World;
 use play::Play;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// Nodes that work side by side.
 const NODES: u8 = 3;
@@ -109,10 +110,13 @@ fn op() -> impl Strategy<Value = Op> {
 /// Plays so many histories, each in a new world.
 pub(crate) fn check<F: Future<Output = World>>(histories: u32, make: impl Fn() -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let asked = std::env::var("TRAWL_HISTORIES").ok().and_then(|n| n.parse().ok());
-    let histories = asked.unwrap_or(histories);
-    let config =
-        Config { cases: histories, failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
+    let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse::<u64>().ok());
+    let cases = number("TRAWL_HISTORIES").and_then(|n| n.try_into().ok()).unwrap_or(histories);
+    let seed = number("TRAWL_SEED").unwrap_or_else(|| getrandom::u64().unwrap());
+    let mut dice = [0; 32];
+    dice[..8].copy_from_slice(&seed.to_le_bytes());
+    let dice = TestRng::from_seed(RngAlgorithm::ChaCha, &dice);
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
     let first = Op::Start {
         rows: 20,
         size: 3,
@@ -122,7 +126,7 @@ pub(crate) fn check<F: Future<Output = World>>(histories: u32, make: impl Fn() -
         deadline_ms: None,
     };
     let history = prop::collection::vec(op(), 1..90);
-    let played = TestRunner::new(config).run(&history, |ops| {
+    let played = TestRunner::new_with_rng(config, dice).run(&history, |ops| {
         runtime.block_on(async {
             let world = make().await;
             let mut play = Play::new(&world);
@@ -135,6 +139,6 @@ pub(crate) fn check<F: Future<Output = World>>(histories: u32, make: impl Fn() -
         Ok(())
     });
     if let Err(failure) = played {
-        panic!("{failure}");
+        panic!("TRAWL_SEED={seed} repeats it: {failure}");
     }
 }

@@ -104,7 +104,10 @@ impl Server {
             body_idle_timeout: Duration::from_secs(30),
             shutdown: Duration::from_secs(1),
             quarantine: false,
+            shards: Arc::default(),
         };
+        let who = ("here".to_owned(), trawl::config::Role::All);
+        let nodes = trawl::nodes::Nodes::new(store.clone(), Arc::new(SystemClock), false, who, || (0, 0));
         change(&mut settings);
         let outbound = Arc::new(fetch::Outbound::new(&fetch::OutboundSettings::default()).unwrap());
         let api = Arc::new(Api {
@@ -117,8 +120,9 @@ impl Server {
             hosts: Arc::new(NoHosts),
             metrics: None,
             proxies: Arc::new(Vec::new),
-            courier: crate::world::courier(store.clone(), outbound),
+            nodes: Arc::new(nodes),
             schedules: Arc::default(),
+            courier: crate::world::courier(store.clone(), outbound),
             settings: settings.clone(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
