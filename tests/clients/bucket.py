@@ -1,6 +1,6 @@
 """Rows and kept pages in S3: the real binary on moto's server, behind a proxy that fails on demand. Nothing is lost over
 SIGKILL or over a bucket that fails, stalls and breaks off; what is swept is what nobody may ask for any more; a bucket that
-cannot be worked with ends the start. Needs moto (bucket-requirements.txt).
+cannot be worked with ends the start. Needs moto (deliver-requirements.txt).
 
 TRAWL_SEED repeats the moments and the faults.
 """

@@ -14,8 +14,10 @@ pub(crate) fn prepare() -> Result<()> {
     tools::postgresql()?;
     tools::faketime()?;
     tools::venv()?;
-    tools::venv_with_s3()?;
+    tools::venv_with_receivers()?;
     tools::node()?;
+    tools::azurite()?;
+    tools::sshd()?;
     build()
 }
 
@@ -110,7 +112,7 @@ pub(crate) fn archive() -> Result<Verdict> {
 }
 
 pub(crate) fn bucket() -> Result<Verdict> {
-    script(&tools::venv_with_s3()?, "bucket.py", &[])
+    script(&tools::venv_with_receivers()?, "bucket.py", &[])
 }
 
 pub(crate) fn readme() -> Result<Verdict> {
@@ -129,7 +131,7 @@ pub(crate) fn crash() -> Result<Verdict> {
 pub(crate) fn cluster() -> Result<Verdict> {
     tools::postgresql()?;
     tools::faketime()?;
-    script(&tools::venv_with_s3()?, "cluster.py", &[])
+    script(&tools::venv_with_receivers()?, "cluster.py", &[])
 }
 
 /// The saved pages are not in this repository (they belong to their publishers): in CI they must be there.

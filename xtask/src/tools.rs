@@ -39,14 +39,9 @@ pub(crate) fn venv() -> Result<PathBuf> {
     venv_of("venv", "requirements.txt")
 }
 
-/// The Python of another, with the receivers of deliveries: an S3 server, a mail server, an SFTP server.
+/// The Python of another, with an S3 server, a mail server and an SFTP client: 140 MB that most steps do without.
 pub(crate) fn venv_with_receivers() -> Result<PathBuf> {
     venv_of("venv-deliver", "deliver-requirements.txt")
-}
-
-/// The Python of another, with an S3 server: 140 MB that most steps do without.
-pub(crate) fn venv_with_s3() -> Result<PathBuf> {
-    venv_of("venv-s3", "bucket-requirements.txt")
 }
 
 fn venv_of(name: &str, list: &str) -> Result<PathBuf> {

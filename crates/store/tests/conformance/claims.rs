@@ -2,7 +2,7 @@
 
 use crate::world::{LEASE_MS, World, again, at, input, read, roots, slices, trigger};
 use model::{Input, SnapshotId, limit};
-use store::{Claim, Lease};
+use store::{Claim, LANE_REST_MS, Lease};
 
 /// One slice for each of `n` hosts.
 fn on_hosts(name: &str, n: u64, size: usize) -> Vec<Vec<Input>> {
@@ -156,6 +156,35 @@ pub(crate) async fn what_is_not_due_is_told_and_not_leased(world: &World) {
     let waits = world.store().claim(claim(at(699))).await.unwrap();
     assert_eq!((waits.leases.len(), waits.next_due), (0, Some(at(700))));
     assert_eq!(world.store().claim(claim(at(700))).await.unwrap().leases.len(), 1);
+}
+
+pub(crate) async fn hosts_passed_over_rest(world: &World) {
+    for _ in 0..300 {
+        world.start(&trigger(), slices("crowd", 0, 1, 1), at(0)).await;
+    }
+    let free = world.start(&trigger(), slices("free", 0, 1, 1), at(0)).await;
+    let claim = |now, pass_over: &[&str]| Claim {
+        jobs: 9,
+        express_only: false,
+        node: "n".into(),
+        now,
+        lease_until: now.plus_ms(LEASE_MS),
+        pass_over: pass_over.iter().map(|host| (*host).to_owned()).collect(),
+    };
+    // Only so many rest by one call, however many there are; the next goes on at once.
+    let mut found = Vec::new();
+    for _ in 0..4 {
+        let claimed = world.store().claim(claim(at(1), &["crowd"])).await.unwrap();
+        found.extend(claimed.leases);
+        if claimed.next_due != Some(at(1)) {
+            assert_eq!(claimed.next_due, Some(at(1).plus_ms(LANE_REST_MS)));
+            break;
+        }
+    }
+    assert_eq!(found.iter().map(|lease| &lease.job.snapshot).collect::<Vec<_>>(), [&free]);
+    assert!(world.store().claim(claim(at(2), &[])).await.unwrap().leases.is_empty(), "they rest");
+    let rested = world.store().claim(claim(at(1).plus_ms(LANE_REST_MS), &[])).await.unwrap();
+    assert_eq!(rested.leases.len(), 9);
 }
 
 pub(crate) async fn a_claim_gives_what_was_asked_for_at_most(world: &World) {

@@ -63,6 +63,7 @@ macro_rules! stores {
                 lanes_of_other_runs_are_their_own
                 express_is_for_express_runs_only
                 what_is_not_due_is_told_and_not_leased
+                hosts_passed_over_rest
                 a_claim_gives_what_was_asked_for_at_most
                 a_lease_says_what_its_run_asks
             }

@@ -10,8 +10,9 @@ CREATE FUNCTION trawl_host_lock(host text) RETURNS bigint LANGUAGE sql IMMUTABLE
 --
 -- Locks: the run first, then the host. A claim waits for a run only while it holds nothing, and never for a host, so it
 -- is part of no deadlock. A run that another transaction holds right now is passed over, unless p_patient, or unless
--- nothing else is there.
-CREATE FUNCTION trawl_claim(p_jobs bigint, p_express boolean, p_node text, p_now bigint, p_until bigint, p_patient boolean)
+-- nothing else is there. Lanes of the hosts in p_pass rest for p_rest milliseconds, at most 256 of them by one call.
+CREATE FUNCTION trawl_claim(p_jobs bigint, p_express boolean, p_node text, p_now bigint, p_until bigint, p_patient boolean,
+    p_pass text[], p_rest bigint)
 RETURNS TABLE (run bigint, job bigint, n bigint, epoch bigint, records bigint, limit_total bigint, root_records bigint, blob bytea)
 LANGUAGE plpgsql
 SET enable_sort = off SET enable_incremental_sort = off
@@ -38,8 +39,9 @@ DECLARE
     v_low_at bigint;
     v_low_lane bigint;
     v_row run%ROWTYPE;
+    v_passed bigint := 0;
 BEGIN
-    WHILE v_count < p_jobs LOOP
+    WHILE v_count < p_jobs AND v_passed < 256 LOOP
         -- The run whose turn it is, of those that have something for this node.
         IF p_express THEN
             SELECT q.k INTO v_run
@@ -96,6 +98,20 @@ BEGIN
         ORDER BY l.ready_at, l.k LIMIT 1;
         IF v_lane IS NULL THEN
             v_skipped := v_skipped || v_run;
+            CONTINUE;
+        END IF;
+        IF v_host = ANY (p_pass) THEN
+            UPDATE lane l SET served_at = p_now + p_rest, ready_at = greatest(l.first_due, p_now + p_rest)
+                WHERE l.k = v_lane;
+            SELECT l.ready_at, l.k INTO v_low_at, v_low_lane FROM lane l
+                WHERE l.snapshot = v_run AND l.ready_at IS NOT NULL AND l.leased < 2
+                    AND (l.ready_at, l.k) >= (v_row.low_at, v_row.low_lane)
+                ORDER BY l.ready_at, l.k LIMIT 1;
+            UPDATE run r SET low_at = coalesce(v_low_at, 9223372036854775807),
+                    low_lane = coalesce(v_low_lane, 9223372036854775807)
+                WHERE r.k = v_run;
+            UPDATE ready q SET ready_at = v_low_at WHERE q.k = v_run;
+            v_passed := v_passed + 1;
             CONTINUE;
         END IF;
         IF NOT pg_try_advisory_xact_lock(trawl_host_lock(v_host)) THEN
@@ -163,6 +179,10 @@ BEGIN
                 AND l.ready_at > p_now ORDER BY l.ready_at, l.k LIMIT 1))
             FROM (SELECT w.k FROM ready w WHERE w.ready_at <= p_now AND (w.express OR NOT p_express)
                   ORDER BY w.turn, w.ready_at LIMIT 256) q));
+    END IF;
+    IF v_passed = 256 THEN
+        -- There may be more that is due, but not in this transaction.
+        v_due := p_now;
     END IF;
     IF v_count = 0 AND cardinality(v_busy) > 0 THEN
         -- A host that changes hands at this very moment.
