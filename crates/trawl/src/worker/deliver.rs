@@ -52,6 +52,9 @@ pub(super) struct Post {
     pub(super) part: u64,
 }
 
+/// The credentials of a webhook: `Authorization`, and further header lines.
+type Opened = (Option<String>, Vec<(String, String)>);
+
 /// What became of a POST, or of a file.
 pub(super) enum Sent {
     Accepted,
@@ -212,7 +215,7 @@ impl Worker {
         &self,
         auth_header: Option<&Sealed>,
         headers: &[(String, Sealed)],
-    ) -> Result<(Option<String>, Vec<(String, String)>), Fault> {
+    ) -> Result<Opened, Fault> {
         let vault = self.courier.vault();
         let auth = auth_header.map(|value| vault.text(value)).transpose()?;
         let lines = headers.iter().map(|(name, value)| Ok((name.clone(), vault.text(value)?)));

@@ -1,3 +1,5 @@
+//! The `deliver` object of every type, good and bad.
+
 use super::*;
 use proptest::prelude::*;
 
