@@ -13,6 +13,7 @@ that its leases are gone. So for each such stop a host may see `host_concurrency
 than its pace allows. Nothing is tolerated of rows, limits and deliveries.
 """
 import argparse
+import base64
 import collections
 import contextlib
 import json
@@ -90,6 +91,7 @@ class Round:
             settings = {
                 "log": "warn",
                 "database": self.database.url if self.database else "sqlite",
+                "secret_key": base64.b64encode(b"seals what the nodes of a test..").decode(),
                 "storage": self.objects.url if self.objects else "file",
                 "fetch": {"names": [f"{host}=127.0.0.1" for host in HOSTS], "host_concurrency": CONCURRENCY,
                           "host_delay_ms": self.delay_ms},

@@ -128,6 +128,11 @@ pub(crate) const ALL: &[Step] = &[
         check: clients::crash,
     },
     Step {
+        name: "nodes",
+        what: "roles, hosts that change hands, stopped nodes, shards",
+        check: clients::nodes,
+    },
+    Step {
         name: "cluster",
         what: "chaos: nodes killed and stopped, clocks wrong, a database that restarts, a bucket that fails",
         check: clients::cluster,
@@ -164,6 +169,7 @@ const CLIENTS: &[&str] = &[
     "readme",
     "demo",
     "crash",
+    "nodes",
     "cluster",
     "pages",
 ];

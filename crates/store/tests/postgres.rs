@@ -326,3 +326,44 @@ async fn the_clock_is_the_databases() {
     let ours = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
     assert!(theirs.ms().abs_diff(i64::try_from(ours).unwrap()) < 5_000);
 }
+
+/// The rule that lets a cluster be upgraded node by node: a migration only adds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_goes_on_while_the_next_version_adds_to_the_schema() {
+    let url = Cluster::shared().database().await;
+    let old = open(&url).await;
+    let floor = Floor::default();
+    // Every statement that the work needs is prepared by now.
+    start(&old, 1, &trigger(&[]), 64, 4, 4).await;
+    floor.work(&old, "old", 2, false).await;
+    let began = start(&old, 2, &trigger(&[("limit_multiple_results", 90)]), 128, 4, 4).await;
+    let client = ask(&url).await;
+    let tables =
+        client.query("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'", &[]).await.unwrap();
+    assert!(tables.len() > 10);
+    for table in &tables {
+        let table: String = table.get(0);
+        let add = format!(
+            "ALTER TABLE {table} ADD COLUMN next_flag boolean NOT NULL DEFAULT false, ADD COLUMN next_text text"
+        );
+        client.batch_execute(&add).await.unwrap();
+    }
+    client
+        .batch_execute(
+            "CREATE TABLE next_things (id bigint PRIMARY KEY); CREATE INDEX ON job (next_flag, id)",
+        )
+        .await
+        .unwrap();
+    let whole = start(&old, 3, &trigger(&[]), 256, 8, 6).await;
+    floor.work(&old, "old", 3, false).await;
+    assert_eq!(lawful(&old, &began).await.records, 90);
+    assert_eq!(lawful(&old, &whole).await.records, 256);
+    let now = Timestamp::from_ms(9);
+    old.save_hosts(vec![("h".into(), Some("{}".into()))], now, Timestamp::default()).await.unwrap();
+    assert_eq!(old.hosts_named(&["h".to_owned()]).await.unwrap().len(), 1);
+    assert!(old.put_document("k", "n", Some("t".into()), store::Put::Over(0)).await.unwrap());
+    let id = start(&old, 4, &trigger(&[]), 8, 4, 2).await;
+    old.cancel(&id, now).await.unwrap();
+    old.tick(now, 1).await.unwrap();
+    old.gauges().await.unwrap();
+}
