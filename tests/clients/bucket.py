@@ -201,20 +201,23 @@ def nothing_is_lost_over_kills():
 def a_failing_bucket_loses_nothing():
     dice = random.Random(SEED)
     guarded = threading.Lock()
-    started = threading.Event()
+    # While pages are collected nothing is given up, however rarely a request succeeds; a download, which has begun to
+    # answer, asks for a piece six times.
+    share = 0.0
 
     def faults(method, path):
         with guarded:
-            return dice.choice([500, 503, "cut", "lost", "stall", None, None]) if started.is_set() else None
+            return dice.choice([500, 503, "cut", "lost", "stall"]) if dice.random() < share else None
 
     with moto() as base, Proxy(base, faults) as proxy, folder() as home, Site("--pages", str(PRODUCTS)) as site:
         with served(proxy.base, home, "faults", archive={"always": True}, log="error") as server:
-            started.set()
+            share = 0.6
             snapshot = server.trigger(inputs(site), dataset_id="posts", include_errors="true")
             server.wait(snapshot, secs=120)
+            share = 0.15
             rows_are_exact(server, site, snapshot)
             pages_are_kept(server, site, snapshot)
-            started.clear()
+            share = 0.0
         print(f"        {dict(proxy.asked)}, of which {dict(proxy.failed)}")
         expect(all(proxy.failed[fault] for fault in (500, 503, "cut", "lost", "stall")), f"each fault came: {proxy.failed}")
         rows_written = [name for name in keys(base, "faults/segments/")]
@@ -247,7 +250,8 @@ def what_nobody_may_ask_for_is_swept():
             equal(call("PUT", f"{base}/{BUCKET}/{name}", b"x").status, 200, name)
         with served(old.base, home, "sweep") as server:
             wait_for("what is old to be swept", lambda: not (mine[gone] | set(orphans)) & set(keys(base, "")), 30)
-            equal(server.get(f"/datasets/v3/snapshot/{gone}").status, 404, "an expired snapshot's rows")
+            answer = server.get(f"/datasets/v3/snapshot/{gone}")
+            expect(answer.status == 400 and "expired" in answer.text(), f"an expired snapshot's rows: {answer}")
             rows_are_exact(server, site, kept)
             pages_are_kept(server, site, kept)
         left = set(keys(base, ""))
@@ -283,7 +287,9 @@ def a_download_does_not_wait_for_each_read():
         with contextlib.closing(sqlite3.connect(home / "data/trawl.sqlite")) as db:
             columns = [row[1] for row in db.execute("PRAGMA table_info(segment)")]
             (first,) = db.execute(f"SELECT {', '.join(columns)} FROM segment").fetchall()
-            body = call("GET", f"{base}/{BUCKET}/ahead/{first[columns.index('key')]}").body
+            # moto gives what was written with a key only to those who have one, whichever.
+            signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"}
+            body = call("GET", f"{base}/{BUCKET}/ahead/{first[columns.index('key')]}", headers=signed).body
             for n in range(1, segments):
                 row = dict(zip(columns, first))
                 row.update(seq=row["seq"] + n, first_record=row["first_record"] + n, key=f"{row['key']}-{n}")

@@ -30,7 +30,13 @@ def before_call(ctx, case, **kwargs):
     for name in path:
         if name in ("snapshot_id", "id") and often(path[name], 60):
             path[name] = SNAPSHOT
-    if isinstance(case.body, dict) and "endpoint" in case.body:
-        case.body["endpoint"] = NOWHERE
+    if isinstance(case.body, dict):
+        for target in (case.body, case.body.get("deliver")):
+            if not isinstance(target, dict):
+                continue
+            # Each type has its own name for where it goes.
+            for name, nowhere in (("endpoint", NOWHERE), ("endpoint_url", "http://127.0.0.1:1"), ("path", "127.0.0.1")):
+                if name in target or target.get("type") in ("s3", "gcs", "azure"):
+                    target[name] = nowhere
     if isinstance(case.body, list) and case.body and all(isinstance(row, dict) for row in case.body) and often(case.body, 60):
         case.body = [{"url": PAGE} for _ in case.body[:5]]

@@ -242,7 +242,7 @@ class Node(Server):
             # Only what the clock says is shifted, not how time passes.
             env |= {"LD_PRELOAD": faketime(), "FAKETIME": clock, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         super().__init__(settings, data=home / name, env=env)
-        self.name, self.stopped_until, self.base = name, None, None
+        self.name, self.stopped_until, self.base, self.vain_starts = name, None, None, 0
 
     def is_up(self):
         """It runs, is not stopped, and has said where it listens."""

@@ -57,7 +57,8 @@ def is_made_shown_changed_and_taken_away():
     expect("hidden" not in answer.text(), "a secret is shown")
     shown = get(SERVER, made["id"])
     equal(shown["input"], body["input"], "its inputs")
-    expect(made["id"] in [one["id"] for one in SERVER.get(PATH).json()], "it is not in the list")
+    for path in (PATH, "/schedules"):
+        expect(made["id"] in [one["id"] for one in SERVER.get(path).json()], f"it is not in the list of {path}")
     # What is shown can be sent back; secrets stay.
     again = {key: shown[key] for key in (*body, "enabled")}
     equal(SERVER.call("PUT", f"{PATH}/{made['id']}", body=again).status, 200, "what was shown, put back")

@@ -7,6 +7,18 @@ use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Installs what the steps need and builds the binaries, so that steps that run at once do not do it beside each other.
+pub(crate) fn prepare() -> Result<()> {
+    tools::openssl_and_curl()?;
+    tools::chromium()?;
+    tools::postgresql()?;
+    tools::faketime()?;
+    tools::venv()?;
+    tools::venv_with_s3()?;
+    tools::node()?;
+    build()
+}
+
 pub(crate) fn raw_http() -> Result<Verdict> {
     script(&tools::python()?, "raw_http.py", &[])
 }
@@ -55,6 +67,12 @@ pub(crate) fn parquet() -> Result<Verdict> {
 
 pub(crate) fn schedules() -> Result<Verdict> {
     script(&tools::python()?, "schedules.py", &[])
+}
+
+pub(crate) fn deliver_to() -> Result<Verdict> {
+    tools::sshd()?;
+    tools::openssl_and_curl()?;
+    script(&tools::venv_with_receivers()?, "deliver_to.py", &[("AZURITE", tools::azurite()?)])
 }
 
 pub(crate) fn reload() -> Result<Verdict> {
@@ -145,9 +163,13 @@ pub(crate) fn pages() -> Result<Verdict> {
     script(&tools::python()?, "pages.py", &[("TRAWL_PAGES", pages), ("TRAWL_SCORE", score)])
 }
 
+fn build() -> Result<()> {
+    run(cargo().args(["build", "--quiet", "--locked", "--package", "trawl", "--package", "site", "--bins"]))
+}
+
 /// Builds the binaries (nothing to do if they are fresh) and runs one script against them.
 fn script(python: &Path, name: &str, more: &[(&str, PathBuf)]) -> Result<Verdict> {
-    run(cargo().args(["build", "--quiet", "--locked", "--package", "trawl", "--package", "site", "--bins"]))?;
+    build()?;
     let built = |program: &str| {
         let path = target().join("debug").join(program);
         path.canonicalize().with_context(|| format!("`{program}` was not built"))

@@ -11,6 +11,7 @@ mod settings;
 mod shell;
 mod steps;
 mod tidy;
+mod together;
 mod tools;
 
 use anyhow::{Result, bail};

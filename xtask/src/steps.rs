@@ -2,7 +2,7 @@
 
 use crate::report::{Report, Verdict};
 use crate::shell::{cargo, run};
-use crate::{clients, tidy, tools};
+use crate::{clients, tidy, together, tools};
 use anyhow::{Result, bail};
 use std::time::Instant;
 
@@ -74,6 +74,11 @@ pub(crate) const ALL: &[Step] = &[
         name: "schedules",
         what: "schedules: each planned time once, over SIGKILL; missed, overlapping, time zones",
         check: clients::schedules,
+    },
+    Step {
+        name: "deliver_to",
+        what: "files to S3, Azure, Google, SFTP and mail, over SIGKILL and receivers that are away; sealed credentials",
+        check: clients::deliver_to,
     },
     Step {
         name: "reload",
@@ -156,6 +161,7 @@ const CLIENTS: &[&str] = &[
     "guard",
     "hosts",
     "deliveries",
+    "deliver_to",
     "parquet",
     "schedules",
     "reload",
@@ -164,6 +170,7 @@ const CLIENTS: &[&str] = &[
     "browser",
     "browser_identity",
     "author",
+    "identity",
     "archive",
     "bucket",
     "readme",
@@ -176,9 +183,12 @@ const CLIENTS: &[&str] = &[
 
 /// Runs the steps named, or all; true if none failed.
 pub(crate) fn test(names: &[String]) -> Result<bool> {
-    let chosen = choose(names)?;
+    let (driving, building): (Vec<_>, Vec<_>) =
+        choose(names)?.into_iter().partition(|step| CLIENTS.contains(&step.name));
     let mut report = Report::default();
-    for step in chosen {
+    // One step alone is what its process does in the end.
+    let (alone, together) = if driving.len() > 1 { (Vec::new(), driving) } else { (driving, Vec::new()) };
+    for step in building.into_iter().chain(alone) {
         println!("\n── {} · {}", step.name, step.what);
         let begun = Instant::now();
         let verdict = match (step.check)() {
@@ -190,6 +200,11 @@ pub(crate) fn test(names: &[String]) -> Result<bool> {
             println!("\nThe step alone: cargo xtask test {}", step.name);
             break;
         }
+    }
+    if report.is_good() && !together.is_empty() {
+        println!();
+        clients::prepare()?;
+        together::run(together.iter().map(|step| step.name).collect(), &mut report)?;
     }
     println!("{}", report.close());
     Ok(report.is_good())

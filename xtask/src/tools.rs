@@ -44,6 +44,11 @@ pub(crate) fn venv_with_s3() -> Result<PathBuf> {
     venv_of("venv-s3", "bucket-requirements.txt")
 }
 
+/// The Python of another, with the receivers of deliveries: an S3 server, a mail server, an SFTP server.
+pub(crate) fn venv_with_receivers() -> Result<PathBuf> {
+    venv_of("venv-deliver", "deliver-requirements.txt")
+}
+
 fn venv_of(name: &str, list: &str) -> Result<PathBuf> {
     let home = target().join("xtask").join(name);
     let python_in = home.join("bin/python");
@@ -68,8 +73,19 @@ fn venv_of(name: &str, list: &str) -> Result<PathBuf> {
 
 /// The folder whose `node_modules/.bin` holds exactly what `tests/clients/package-lock.json` pins.
 pub(crate) fn node() -> Result<PathBuf> {
-    let home = target().join("xtask/node");
-    let lock = root().join("tests/clients/package-lock.json");
+    node_of("node", "")
+}
+
+/// The program of the emulator of Azure's store.
+pub(crate) fn azurite() -> Result<PathBuf> {
+    Ok(node_of("azurite", "azurite")?.join("node_modules/.bin/azurite-blob"))
+}
+
+/// The folder of what the lock file in that folder of `tests/clients` pins.
+fn node_of(name: &str, folder: &str) -> Result<PathBuf> {
+    let home = target().join("xtask").join(name);
+    let pinned = root().join("tests/clients").join(folder);
+    let lock = pinned.join("package-lock.json");
     if node_version().is_none() {
         install(&["nodejs", "npm"])?;
     }
@@ -86,7 +102,7 @@ pub(crate) fn node() -> Result<PathBuf> {
     }
     fs::create_dir_all(&home)?;
     for file in ["package.json", "package-lock.json"] {
-        fs::copy(root().join("tests/clients").join(file), home.join(file))?;
+        fs::copy(pinned.join(file), home.join(file))?;
     }
     // No install scripts: one of the client's dependencies would fetch a browser.
     let quiet = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
@@ -103,6 +119,16 @@ pub(crate) fn openssl_and_curl() -> Result<()> {
         .map(|(program, _)| program)
         .collect();
     if missing.is_empty() { Ok(()) } else { install(&missing) }
+}
+
+/// Makes sure that there is OpenSSH's server.
+pub(crate) fn sshd() -> Result<()> {
+    let is_there = || Path::new("/usr/sbin/sshd").exists();
+    if is_there() {
+        return Ok(());
+    }
+    install(&["openssh-server"])?;
+    if is_there() { Ok(()) } else { bail!("openssh-server was installed, but there is no /usr/sbin/sshd") }
 }
 
 /// Makes sure that there is a Chromium, and what gives it further authorities.

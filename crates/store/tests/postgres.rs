@@ -127,7 +127,14 @@ impl Floor {
             let now = self.clock.fetch_add(1, Ordering::Relaxed) + 10;
             let (now, lease_until) =
                 (Timestamp::from_ms(now), Timestamp::from_ms(if ends { now + 400 } else { i64::MAX / 2 }));
-            let claim = Claim { jobs, express_only: false, node: node.into(), now, lease_until };
+            let claim = Claim {
+                jobs,
+                express_only: false,
+                node: node.into(),
+                now,
+                lease_until,
+                pass_over: Vec::new(),
+            };
             let leases = match store.claim(claim).await {
                 Ok(claimed) => claimed.leases,
                 Err(StoreError::Unavailable(_)) => continue,
@@ -253,7 +260,8 @@ async fn a_finish_whose_answer_was_lost_may_be_asked_again() {
     let store = open(&url).await;
     let id = start(&store, 1, &trigger(&[]), 8, 8, 1).await;
     let (now, lease_until) = (Timestamp::from_ms(5), Timestamp::from_ms(900));
-    let claim = Claim { jobs: 1, express_only: false, node: "n".into(), now, lease_until };
+    let claim =
+        Claim { jobs: 1, express_only: false, node: "n".into(), now, lease_until, pass_over: Vec::new() };
     let lease = store.claim(claim).await.unwrap().leases.remove(0);
     let floor = Floor::default();
     let (outcome, segment) = floor.outcome(&lease, None, &BTreeMap::new());
@@ -366,4 +374,23 @@ async fn a_node_goes_on_while_the_next_version_adds_to_the_schema() {
     old.cancel(&id, now).await.unwrap();
     old.tick(now, 1).await.unwrap();
     old.gauges().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_that_one_node_passes_over_is_there_for_another() {
+    let url = Cluster::shared().database().await;
+    let store = open(&url).await;
+    start(&store, 1, &trigger(&[]), 16, 2, 2).await;
+    let now = Timestamp::from_ms(10);
+    let claim = |node: &str, pass_over: Vec<String>| {
+        let lease_until = Timestamp::from_ms(1_000);
+        Claim { jobs: 9, express_only: false, node: node.into(), now, lease_until, pass_over }
+    };
+    let claimed = store.claim(claim("one", vec!["h0".into()])).await.unwrap();
+    let hosts: Vec<&str> = claimed.leases.iter().map(|lease| lease.job.inputs[0].host.as_str()).collect();
+    assert_eq!(hosts, ["h1", "h1"]);
+    let again = store.claim(claim("one", vec!["h0".into(), "h1".into()])).await.unwrap();
+    assert!(again.leases.is_empty());
+    assert_eq!(again.next_due, Some(now.plus_ms(store::LANE_REST_MS)));
+    assert_eq!(store.claim(claim("two", Vec::new())).await.unwrap().leases.len(), 2, "at once");
 }

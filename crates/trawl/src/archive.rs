@@ -126,8 +126,14 @@ impl Archive {
                 let starts = (0..part.bytes).step_by(PIECE_STEP);
                 starts.map(move |at| (key.clone(), at, (part.bytes - at).min(PIECE)))
             });
-            let read =
-                |(key, at, len): (Arc<str>, u64, u64)| async move { self.bucket.get(&key, at, len).await };
+            let read = |(key, at, len): (Arc<str>, u64, u64)| async move {
+                let piece = self.bucket.get(&key, at, len).await?;
+                if piece.len() as u64 == len {
+                    Ok(piece)
+                } else {
+                    Err(ArchiveError::Damaged(format!("{key} is shorter than it was")))
+                }
+            };
             let mut read = Box::pin(futures_util::stream::iter(pieces).map(read).buffered(READS_AHEAD));
             while let Some(piece) = read.next().await {
                 if to.send(Ok(piece?)).await.is_err() {

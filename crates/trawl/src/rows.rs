@@ -15,7 +15,7 @@ use model::{Format, Snapshot};
 use std::io::Write;
 use std::sync::Arc;
 use store::{Bucket, Content, Registered, Store};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// Bytes read from the bucket at once, and the size that pieces of the stream grow to.
 const PIECE: usize = 256 << 10;
@@ -24,6 +24,8 @@ const PIECE: usize = 256 << 10;
 const READS_AHEAD: usize = 12;
 /// Pieces made ahead of the reader.
 const AHEAD: usize = 2;
+/// Files of a packed format that are made at once; further ones wait. Each holds a row group.
+const PACKED: usize = 16;
 /// Segments listed at once.
 const LISTED: usize = 512;
 
@@ -75,12 +77,14 @@ impl Range {
 pub struct Rows {
     store: Arc<dyn Store>,
     bucket: Arc<dyn Bucket>,
+    /// Turns to pack.
+    packing: Arc<Semaphore>,
 }
 
 impl Rows {
     /// Over these.
     pub fn new(store: Arc<dyn Store>, bucket: Arc<dyn Bucket>) -> Self {
-        Self { store, bucket }
+        Self { store, bucket, packing: Arc::new(Semaphore::new(PACKED)) }
     }
 
     /// The shape for a format: for CSV the header, which is the output schema (or `custom_output_fields`), then
@@ -104,21 +108,7 @@ impl Rows {
     pub fn refusal(snapshot: &Snapshot, shape: &Shape, range: Range) -> Option<String> {
         let Shape::Xlsx { columns } = shape else { return None };
         let rows = snapshot.visible_rows().saturating_sub(range.first).min(range.rows);
-        if rows > format::XLSX_ROWS_MAX {
-            return Some(format!(
-                "Snapshot is too big for xlsx: {rows} rows, and a sheet has at most {}; take parts of it \
-                 (\"batch_size\") or another format",
-                format::XLSX_ROWS_MAX
-            ));
-        }
-        (columns.len() > format::XLSX_COLUMNS_MAX).then(|| {
-            format!(
-                "Snapshot is too big for xlsx: {} columns, and a sheet has at most {}; take another format or fewer \
-                 fields (\"custom_output_fields\")",
-                columns.len(),
-                format::XLSX_COLUMNS_MAX
-            )
-        })
+        too_big(rows, columns.len())
     }
 
     /// The rows as a stream. Memory is bounded by a few pieces (and a row group), whatever the size of the snapshot.
@@ -131,21 +121,21 @@ impl Rows {
     ) -> impl Stream<Item = Result<Bytes, RowsError>> + Send + Sync + Unpin + 'static {
         let (send, mut receive) = mpsc::channel(AHEAD);
         let packed = shape.is_packed();
-        let reader = Writer::new(shape, gzip).map(|writer| Reader {
-            rows: self.clone(),
-            snapshot: snapshot.clone(),
-            range,
-            writer: Some(writer),
-            packed,
-            out: Vec::new(),
-            send: send.clone(),
-        });
+        let writer = Writer::new(shape, gzip);
+        let (rows, snapshot) = (self.clone(), snapshot.clone());
         tokio::spawn(async move {
-            let read = match reader {
-                Ok(reader) => reader.read().await,
-                Err(error) => Err(error.into()),
+            let read = async {
+                let out = Out { send: send.clone(), bytes: Vec::new() };
+                let sink = if packed {
+                    // Waits for its turn: the semaphore is never closed.
+                    let turn = rows.packing.clone().acquire_owned().await.map_err(|_| RowsError::Gone)?;
+                    Sink::Packed(pack(writer?, out, turn))
+                } else {
+                    Sink::Plain(Box::new(writer?), out)
+                };
+                Reader { rows, snapshot, range, sink }.read().await
             };
-            match read {
+            match read.await {
                 Ok(()) | Err(RowsError::Gone) => {}
                 Err(error) => {
                     // If the reader has gone, nobody needs the error.
@@ -222,12 +212,62 @@ struct Reader {
     rows: Rows,
     snapshot: Snapshot,
     range: Range,
-    /// Away only while it writes on another thread.
-    writer: Option<Writer>,
-    /// It packs many rows at once, which takes too long for a thread that serves others.
-    packed: bool,
-    out: Vec<u8>,
+    sink: Sink,
+}
+
+/// Where lines go.
+enum Sink {
+    /// Written as they come.
+    Plain(Box<Writer>, Out),
+    /// Written by a thread of its own ([`pack`]).
+    Packed(mpsc::Sender<Work>),
+}
+
+enum Work {
+    Lines(Vec<u8>),
+    /// Everything was read. Without it the file is not finished.
+    End,
+}
+
+/// Bytes on their way to whoever asked.
+struct Out {
     send: mpsc::Sender<Result<Bytes, RowsError>>,
+    bytes: Vec<u8>,
+}
+
+impl Out {
+    fn take(&mut self, least: usize) -> Option<Bytes> {
+        let enough = self.bytes.len() >= least && !self.bytes.is_empty();
+        enough.then(|| Bytes::from(std::mem::take(&mut self.bytes)))
+    }
+}
+
+/// Packing many rows at once takes too long for a thread that serves others. One thread does all of a file, so that its
+/// buffers are used again and again: from many threads they would lie with each of them.
+fn pack(mut writer: Writer, mut out: Out, turn: OwnedSemaphorePermit) -> mpsc::Sender<Work> {
+    let (work, mut receive) = mpsc::channel(AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        loop {
+            let written = match receive.blocking_recv() {
+                Some(Work::Lines(lines)) => writer.push(&lines, &mut out.bytes),
+                Some(Work::End) => {
+                    let finished = writer.finish(&mut out.bytes);
+                    let last = finished.map(|()| out.take(1)).map_err(RowsError::from).transpose();
+                    // If the reader has gone, nobody needs the rest.
+                    return last.map_or((), |last| drop(out.send.blocking_send(last)));
+                }
+                None => return,
+            };
+            let piece = written.map(|()| out.take(PIECE)).map_err(RowsError::from).transpose();
+            let Some(piece) = piece else { continue };
+            let broken = piece.is_err();
+            if out.send.blocking_send(piece).is_err() || broken {
+                return;
+            }
+        }
+    });
+    work
 }
 
 impl Reader {
@@ -262,6 +302,10 @@ impl Reader {
                 match read? {
                     Read::Piece(part, at, len) => {
                         let bytes = bucket.get(&part.key, part.from + at, len).await?;
+                        if bytes.len() as u64 != len {
+                            // Nothing of it would be missed below: no lines are no broken line.
+                            return Err(RowsError::Damaged(format!("{} is shorter than it was", part.key)));
+                        }
                         Ok(Got::Piece(part, at + len, bytes))
                     }
                     Read::Aborted(seq, start) => Ok(Got::Aborted(seq, start)),
@@ -343,45 +387,25 @@ impl Reader {
     }
 
     async fn push(&mut self, lines: Vec<u8>) -> Result<(), RowsError> {
-        let Some(mut writer) = self.writer.take() else { return Err(RowsError::Gone) };
-        if self.packed {
-            let mut out = std::mem::take(&mut self.out);
-            let writing = tokio::task::spawn_blocking(move || {
-                let pushed = writer.push(&lines, &mut out);
-                (writer, out, pushed)
-            });
-            // It is not cancelled; a panic of it is one of this stream.
-            let (back, out, pushed) = writing.await.map_err(|e| RowsError::Damaged(e.to_string()))?;
-            (writer, self.out) = (back, out);
-            pushed?;
-        } else {
-            writer.push(&lines, &mut self.out)?;
+        match &mut self.sink {
+            Sink::Packed(work) => work.send(Work::Lines(lines)).await.map_err(|_| RowsError::Gone),
+            Sink::Plain(writer, out) => {
+                writer.push(&lines, &mut out.bytes)?;
+                let Some(piece) = out.take(PIECE) else { return Ok(()) };
+                out.send.send(Ok(piece)).await.map_err(|_| RowsError::Gone)
+            }
         }
-        self.writer = Some(writer);
-        if self.out.len() >= PIECE {
-            self.flush().await?;
-        }
-        Ok(())
     }
 
-    async fn flush(&mut self) -> Result<(), RowsError> {
-        if self.out.is_empty() {
-            return Ok(());
+    async fn close(self) -> Result<(), RowsError> {
+        match self.sink {
+            Sink::Packed(work) => work.send(Work::End).await.map_err(|_| RowsError::Gone),
+            Sink::Plain(writer, mut out) => {
+                writer.finish(&mut out.bytes)?;
+                let Some(piece) = out.take(1) else { return Ok(()) };
+                out.send.send(Ok(piece)).await.map_err(|_| RowsError::Gone)
+            }
         }
-        let piece = Bytes::from(std::mem::take(&mut self.out));
-        self.send.send(Ok(piece)).await.map_err(|_| RowsError::Gone)
-    }
-
-    async fn close(mut self) -> Result<(), RowsError> {
-        let Some(writer) = self.writer.take() else { return Err(RowsError::Gone) };
-        let mut out = std::mem::take(&mut self.out);
-        let finish = move || writer.finish(&mut out).map(|()| out);
-        self.out = if self.packed {
-            tokio::task::spawn_blocking(finish).await.map_err(|e| RowsError::Damaged(e.to_string()))??
-        } else {
-            finish()?
-        };
-        self.flush().await
     }
 }
 
@@ -406,5 +430,34 @@ impl Unpacking {
         } else {
             Err(RowsError::Damaged(format!("{} ends within a row", self.part.key)))
         }
+    }
+}
+
+/// Why a sheet cannot hold so much.
+fn too_big(rows: u64, columns: usize) -> Option<String> {
+    let (rows_max, columns_max) = (format::XLSX_ROWS_MAX, format::XLSX_COLUMNS_MAX);
+    if rows > rows_max {
+        return Some(format!(
+            "Snapshot is too big for xlsx: {rows} rows, and a sheet has at most {rows_max}; take parts of it \
+             (\"batch_size\") or another format"
+        ));
+    }
+    (columns > columns_max).then(|| {
+        format!(
+            "Snapshot is too big for xlsx: {columns} columns, and a sheet has at most {columns_max}; take another format \
+             or fewer fields (\"custom_output_fields\")"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sheet_has_bounds() {
+        assert_eq!(too_big(1_048_575, 16_384), None);
+        assert!(too_big(1_048_576, 1).is_some_and(|why| why.contains("1048576 rows")));
+        assert!(too_big(1, 16_385).is_some_and(|why| why.contains("16385 columns")));
     }
 }

@@ -25,8 +25,8 @@ pub(super) fn told(
     in_session: bool,
 ) -> Vec<(String, String)> {
     let stale = ["content-type", "content-encoding", "content-length", "transfer-encoding"];
-    let stays = |name: &str| !stale.contains(&name) && !(in_session && name == "set-cookie");
-    let mut headers: Vec<(String, String)> = lines.into_iter().filter(|(name, _)| stays(name)).collect();
+    let goes = |name: &str| stale.contains(&name) || (in_session && name == "set-cookie");
+    let mut headers: Vec<(String, String)> = lines.into_iter().filter(|(name, _)| !goes(name)).collect();
     headers.push(("content-type".into(), format!("{content_type}; charset=utf-8")));
     headers
 }

@@ -306,3 +306,30 @@ proptest! {
         prop_assert!(core.seats.all_free());
     }
 }
+
+#[test]
+fn the_first_of_a_million_hosts_are_listed() {
+    const HOSTS: usize = 1_000_000;
+    let mut core = Core::new(limits(100, 1, 0));
+    for n in 0..HOSTS {
+        core.queued(&format!("h{n:07}.example"), ORDINARY, MS);
+    }
+    // The later ones wait for more.
+    for n in HOSTS - 20..HOSTS {
+        core.queued(&format!("h{n:07}.example"), ORDINARY, MS);
+    }
+    let began = std::time::Instant::now();
+    let (views, all) = core.views("", 100, MS);
+    let took = began.elapsed();
+    eprintln!("a hundred of {HOSTS} hosts: {} ms", took.as_millis());
+    assert_eq!((views.len(), all), (100, HOSTS));
+    let names: Vec<&str> = views.iter().map(|view| view.host.as_str()).collect();
+    assert_eq!(
+        (names[0], names[19], names[20]),
+        ("h0999980.example", "h0999999.example", "h0000000.example")
+    );
+    assert!(names[20..].is_sorted());
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    let (views, all) = core.views("h09999", 1_000, MS);
+    assert_eq!((views.len(), all), (100, 100));
+}

@@ -72,6 +72,23 @@ fn an_exchange_comes_back_as_the_page_it_was() {
 }
 
 #[test]
+fn what_did_not_come_is_kept_as_far_as_it_came() {
+    let cut = Exchange { cut: Some(model::Cut::Time), ..exchange("http://a/half", OK, &[b'x'; 2_000]) };
+    let packed = pack(&cut, 7);
+    assert!(!packed.is_referable, "another body may not refer to half of one");
+    let (records, error) = all(&packed.response);
+    assert!(error.is_none() && records[0].header("warc-truncated") == Some("time"), "{error:?}");
+    let mut index = FileIndex::default();
+    index.add(&records[0]).unwrap();
+    assert!(index.is_empty(), "a part of a page is no page");
+    let unanswered = Exchange { answer_head: Bytes::new(), answer_body: Bytes::new(), ..cut };
+    let packed = pack(&unanswered, 8);
+    assert!(packed.response.is_empty());
+    let (records, _) = all(&packed.request);
+    assert_eq!((records[0].kind().as_str(), records[0].header("warc-concurrent-to")), ("request", None));
+}
+
+#[test]
 fn secrets_are_left_out() {
     let kept = |name: &str, value: &str, of_request| {
         String::from_utf8(redacted(name, value.as_bytes(), of_request)).unwrap()
@@ -192,6 +209,47 @@ proptest! {
         prop_assert!(error.is_none());
         prop_assert_eq!(records.len(), 2);
         prop_assert_eq!(&records[0].block, &[head.as_bytes(), &body].concat());
+    }
+
+    #[test]
+    fn damaged_files_are_read_without_panic(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), 0_u8..4, any::<u8>()), 1..12),
+        gzip: bool,
+    ) {
+        let redirect = "HTTP/1.1 301 Moved\r\nlocation: /b\r\n\r\n";
+        let mut file = info("trawl/1", Timestamp::from_ms(0), 1);
+        for (n, head) in [OK, redirect, OK].into_iter().enumerate() {
+            let packed = pack(&exchange(&format!("http://a/{n}"), head, &[b'y'; 700]), n as u64);
+            file.extend(&packed.response);
+            file.extend(packed.revisit(&packed.original));
+            file.extend(&packed.request);
+        }
+        let mut file = if gzip { file } else { plain(&file) };
+        for (at, how, byte) in damage {
+            let at = at.index(file.len().max(1));
+            match how {
+                0 if at < file.len() => file[at] = byte,
+                1 => file.truncate(at.max(1)),
+                2 => file.insert(at.min(file.len()), byte),
+                _ => {
+                    let piece = file[at.min(file.len())..].iter().copied().take(200).collect::<Vec<_>>();
+                    file.splice(at.min(file.len())..at.min(file.len()), piece);
+                }
+            }
+        }
+        let (records, _) = all(&file);
+        let mut index = FileIndex::default();
+        for record in &records {
+            prop_assert!(record.block.len() as u64 <= LIMITS.block_bytes);
+            index.add(record).unwrap();
+            if let (Some(answer), Some(url)) = (Answer::of(record), record.target())
+                && let Ok(page) = page_of(answer, url, Timestamp::from_ms(0), LIMITS.block_bytes)
+            {
+                prop_assert!(page.body.len() as u64 <= LIMITS.block_bytes);
+            }
+        }
+        index.finish();
+        index.starts();
     }
 
     #[test]

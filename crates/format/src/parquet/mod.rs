@@ -22,9 +22,9 @@ use shred::Node;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-/// Row text (and levels) after which a row group is written. Row groups are read one at a time, so this is what a reader
-/// needs too.
-const GROUP_BYTES: usize = 16 << 20;
+/// Row text (and levels) after which a row group is written. What is held is some times this: the texts, the growth of
+/// their buffers, pages on their way. Readers hold a row group too.
+const GROUP_BYTES: usize = 8 << 20;
 /// A middle of speed and size.
 const ZSTD_LEVEL: i32 = 3;
 /// Bytes of a text that stand in the footer as least and greatest.

@@ -23,7 +23,7 @@ const CLAIM_JOBS: usize = 512;
 const KNOWN: usize = 256;
 
 const CLAIM: &str = "SELECT run, job, n, epoch, records, limit_total, root_records, blob
-     FROM trawl_claim($1, $2, $3, $4, $5, $6)";
+     FROM trawl_claim($1, $2, $3, $4, $5, $6, $7)";
 const ASKED: &str =
     "SELECT s.k, s.id, s.created_at, a.trigger FROM snapshot s JOIN asked a ON a.snapshot = s.k
      WHERE s.k = ANY ($1)";
@@ -52,8 +52,15 @@ pub(super) enum Outcome {
 
 pub(super) async fn claim(tx: &mut Tx, known: &Known, claim: &Claim, patient: bool) -> Result<Outcome> {
     let jobs = super::sql::len(claim.jobs.min(CLAIM_JOBS));
-    let asked: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
-        [&jobs, &claim.express_only, &claim.node, &claim.now.ms(), &claim.lease_until.ms(), &patient];
+    let asked: [&(dyn tokio_postgres::types::ToSql + Sync); 7] = [
+        &jobs,
+        &claim.express_only,
+        &claim.node,
+        &claim.now.ms(),
+        &claim.lease_until.ms(),
+        &patient,
+        &claim.pass_over,
+    ];
     let rows = tx.all(CLAIM, &asked).await?;
     let mut runs = BTreeSet::new();
     for row in &rows {

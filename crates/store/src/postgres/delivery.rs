@@ -1,8 +1,8 @@
 //! Deliveries: promised, woken, leased, and what became of an attempt.
 //!
 //! Invariants: a delivery is woken in the transaction that gave it something to do, and goes back to sleep only under
-//! the lock of its run, so no wake-up is lost; once it has ended it stays so; the epoch grows with each claim and each
-//! loss of a lease.
+//! the lock of its run, so no wake-up is lost; once it has ended it stays so, but for a failed one that is taken up
+//! again; the epoch grows with each claim, each loss of a lease and each taking up.
 
 use super::query;
 use super::run::{Run, read_id as read_run_id};
@@ -137,20 +137,22 @@ pub(super) async fn promise(tx: &mut Tx, delivery: &Delivery) -> Result<()> {
     insert(tx, run.k, delivery, DeliveryState::Waiting, delivery.created_at).await
 }
 
+/// Takes a failed delivery up again, from the part that failed on.
 pub(super) async fn redeliver(tx: &mut Tx, id: &DeliveryId, now: Timestamp) -> Result<()> {
-    let snapshot = of_id(tx, id).await?.snapshot;
-    if Run::lock_id(tx, &snapshot).await?.state == SnapshotState::Expired {
+    let delivery = of_id(tx, id).await?;
+    // The run first, as everywhere.
+    if Run::lock_id(tx, &delivery.snapshot).await?.state == SnapshotState::Expired {
         return Err(StoreError::Conflict("the snapshot has expired"));
     }
     // Another epoch: an answer to the attempt that failed comes too late.
-    let taken_up = tx
+    let woken = tx
         .exec(
             "UPDATE delivery SET state = 'waiting', due = $2, failures = 0, failing_since = NULL, epoch = epoch + 1
              WHERE id = $1 AND state = 'failed'",
             &[&id.as_str(), &now.ms()],
         )
         .await?;
-    if taken_up == 0 {
+    if woken == 0 {
         return Err(StoreError::Conflict("the delivery has not failed"));
     }
     tell(tx, id.as_str())

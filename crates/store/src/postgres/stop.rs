@@ -98,9 +98,14 @@ pub(super) async fn abort_leased(
     code: FailureCode,
     at: Timestamp,
 ) -> Result<()> {
+    register_rows_of(tx, run, job.id, job.n, code, at).await?;
+    settle_leased(tx, run, lanes, job).await
+}
+
+/// A leased job is settled, without rows.
+pub(super) async fn settle_leased(tx: &mut Tx, run: &mut Run, lanes: &mut Lanes, job: &Leased) -> Result<()> {
     tx.exec("UPDATE job SET state = 4 WHERE id = $1", &[&job.id]).await?;
     lanes.released(tx, job.lane).await?;
-    register_rows_of(tx, run, job.id, job.n, code, at).await?;
     run.counts.leased -= job.n;
     run.counts.settled += job.n;
     Ok(())

@@ -128,6 +128,10 @@ async fn lose_one(tx: &mut Tx, run: &mut Run, lanes: &mut Lanes, job: &Leased, n
     if run.state.is_stopping() {
         return stop::abort_leased(tx, run, lanes, job, FailureCode::AbortedPage, now).await;
     }
+    if run.records_left() == Some(0) {
+        // Others met the limit meanwhile. Nobody would ever claim it again.
+        return stop::settle_leased(tx, run, lanes, job).await;
+    }
     let lost = job.lost.saturating_add(1);
     if job.n == 1 && lost >= limit::LOST_LEASES_SETTLE {
         stop::abort_leased(tx, run, lanes, job, FailureCode::Internal, now).await?;

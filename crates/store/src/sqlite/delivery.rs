@@ -1,7 +1,8 @@
 //! Deliveries: promised, woken, leased, and what became of an attempt.
 //!
 //! Invariants: a delivery is woken in the transaction that gave it something to do, so no wake-up is lost; once it
-//! has ended it stays so; the epoch grows with each claim and each loss of a lease.
+//! has ended it stays so, but for a failed one that is taken up again; the epoch grows with each claim, each loss of a
+//! lease and each taking up.
 
 use super::query;
 use super::run::Run;

@@ -384,3 +384,57 @@ pub(crate) async fn a_taken_delivery_is_not_promised_again(world: &World) {
     crate::world::invalid(world.store().commit(commit).await);
     world.expect(&new, SnapshotState::Starting).await;
 }
+
+pub(crate) async fn a_failed_delivery_is_taken_up_from_the_part_that_failed(world: &World) {
+    let id = due(world, 3).await;
+    let lease = claim_one(world, at(1)).await;
+    conflict(world.store().redeliver(&lease.delivery.id, at(1)).await);
+    finish(world, &lease, file(1), 2).await.unwrap();
+    finish(world, &lease, DeliveryOutcome::Never { error: "no such box".into() }, 3).await.unwrap();
+    assert_eq!((of(world, &id).await.state, claim(world, "n", 1, at(4)).await.0.len()), (D::Failed, 0));
+    world.store().redeliver(&lease.delivery.id, at(5)).await.unwrap();
+    let again = claim_one(world, at(5)).await;
+    assert_eq!((again.delivery.parts_done, again.delivery.failures), (1, 0));
+    assert_eq!(again.delivery.failing_since, None);
+    lost(finish(world, &lease, DeliveryOutcome::AllDone, 6).await);
+    finish(world, &again, DeliveryOutcome::AllDone, 7).await.unwrap();
+    conflict(world.store().redeliver(&lease.delivery.id, at(8)).await);
+    let nobody = model::DeliveryId::new(at(0), 77);
+    missing(world.store().redeliver(&nobody, at(8)).await);
+}
+
+pub(crate) async fn deliveries_are_listed_by_what_is_asked(world: &World) {
+    let (first, second) = (due(world, 1).await, due(world, 2).await);
+    let lease = claim_one(world, at(1)).await;
+    assert_eq!(lease.snapshot.id, first);
+    finish(world, &lease, file(1), 2).await.unwrap();
+    finish(world, &lease, later(9_000), 3).await.unwrap();
+    let list =
+        async |snapshot: Option<&SnapshotId>, datasets: Option<&[&str]>, states: Option<&[D]>, limit| {
+            let filter = store::DeliveryFilter {
+                snapshot: snapshot.cloned(),
+                datasets: datasets.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect()),
+                states: states.map(<[D]>::to_vec),
+                limit,
+            };
+            world.store().list_deliveries(filter).await.unwrap()
+        };
+    let runs = |rows: &[store::ListedDelivery]| {
+        rows.iter().map(|row| row.delivery.snapshot.clone()).collect::<Vec<_>>()
+    };
+    let all = list(None, None, None, 9).await;
+    assert_eq!(runs(&all), [second.clone(), first.clone()], "the newest first");
+    let row = &all[1];
+    assert_eq!((row.delivery.parts_done, row.delivery.failures, row.due), (1, 1, Some(at(9_000))));
+    assert_eq!(row.delivery.last_error.as_deref(), Some("no answer"));
+    assert!(row.delivery.files.is_empty(), "a list has no files");
+    assert_eq!(row.dataset, trigger().dataset_id.0);
+    assert_eq!(runs(&list(Some(&first), None, None, 9).await), [first.clone()]);
+    assert_eq!(runs(&list(None, None, None, 1).await), [second.clone()]);
+    assert_eq!(list(None, None, Some(&[D::Done, D::Failed]), 9).await, []);
+    assert_eq!(list(None, None, Some(&[D::Waiting]), 9).await.len(), 2);
+    assert_eq!(list(None, Some(&["gd_nobody"]), None, 9).await, []);
+    assert_eq!(list(None, Some(&["gd_nobody", &row.dataset]), None, 9).await.len(), 2);
+    let nobody = store::DeliveryFilter { snapshot: Some(SnapshotId::new(at(0), 77)), ..Default::default() };
+    missing(world.store().list_deliveries(nobody).await);
+}

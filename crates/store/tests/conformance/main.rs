@@ -150,6 +150,8 @@ macro_rules! stores {
                 a_run_that_has_ended_takes_promises
                 deliveries_are_due_in_their_order
                 a_taken_delivery_is_not_promised_again
+                a_failed_delivery_is_taken_up_from_the_part_that_failed
+                deliveries_are_listed_by_what_is_asked
             }
             stores! { @cases $factory, questions:
                 what_is_not_there_is_not_found

@@ -38,7 +38,7 @@ const SETTLE: Duration = Duration::from_millis(50);
 /// Runs until it is stopped.
 pub async fn keep_schedules(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
     let shared = Shared::of(&api);
-    let shelf = Shelf(shared.store.clone());
+    let shelf = shared.shelf();
     let mut changes = shared.store.subscribe();
     loop {
         let passed = tokio::select! {

@@ -52,6 +52,7 @@ use crate::deliver::Courier;
 use crate::metrics::Source;
 use crate::nodes::Nodes;
 use crate::rows::Rows;
+use crate::schedule::shelf::Shelf;
 use crate::shards::Shards;
 use auth::Gate;
 use body::Bounds;
@@ -161,6 +162,10 @@ impl Shared {
             gate: Gate::default(),
             zones: std::sync::Mutex::default(),
         }
+    }
+
+    fn shelf(&self) -> Shelf {
+        Shelf { store: self.store.clone(), vault: self.courier.vault().clone() }
     }
 
     fn bounds(&self) -> Bounds {

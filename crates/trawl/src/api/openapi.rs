@@ -4,9 +4,10 @@
 
 use super::query::Param;
 use super::{
-    archive, changes, datasets, delivery, explain, hosts, manage, options, progress, quality, snapshot,
+    archive, changes, datasets, delivery, delivery_list, destination, explain, hosts, manage, options,
+    progress, quality, snapshot,
 };
-use model::limit;
+use model::{Format, limit};
 use serde_json::{Map, Value, json};
 
 /// What an operation answers with 200.
@@ -208,6 +209,56 @@ const OPERATIONS: &[Operation] = &[
         &[],
         Good::Object,
         &[400, 403, 404],
+    ),
+    post(
+        "/datasets/v3/delivery/{delivery_id}/retry",
+        "Take a failed delivery up again, from the part that failed on.",
+        &[],
+        None,
+        Good::Object,
+        &[400, 403, 404, 409],
+    ),
+    get(
+        "/datasets/v3/deliveries",
+        "Deliveries with their attempts, the newest first; of all snapshots, the newest 50,000 deliveries are looked at.",
+        delivery_list::LIST,
+        Good::Array,
+        &[400, 403, 404],
+    ),
+    get(
+        "/datasets/v3/delivery_settings/{dataset_id}",
+        "Where snapshots of a dataset are delivered unless their trigger says otherwise, without the credentials.",
+        &[],
+        Good::Object,
+        &[400, 403, 404],
+    ),
+    Operation {
+        method: "put",
+        path: "/datasets/v3/delivery_settings/{dataset_id}",
+        about: "Set where snapshots of a dataset are delivered unless their trigger says otherwise.",
+        query: &[],
+        body: Some(Body::Deliver),
+        good: Good::Object,
+        more: &[400, 403, 404, 408, 413, 415],
+        public: false,
+    },
+    Operation {
+        method: "delete",
+        path: "/datasets/v3/delivery_settings/{dataset_id}",
+        about: "Forget it; deliveries that were promised are kept.",
+        query: &[],
+        body: None,
+        good: Good::Object,
+        more: &[400, 403, 404],
+        public: false,
+    },
+    post(
+        "/datasets/delivery_settings/test",
+        "Try a destination with a few bytes: which steps worked, and which one did not.",
+        &[],
+        Some(Body::Deliver),
+        Good::Object,
+        &[400, 408, 413, 415],
     ),
     get(
         "/datasets/v3/scrapers",
@@ -441,8 +492,22 @@ fn request_body(body: Body) -> Value {
                 "type": "object", "required": ["deliver"],
                 "properties": {
                     "deliver": {
-                        "type": "object", "required": ["type", "endpoint"],
-                        "properties": { "type": { "const": "webhook" }, "endpoint": { "type": "string", "format": "uri" } },
+                        "type": "object", "required": ["type"],
+                        "properties": {
+                            "type": { "enum": destination::AVAILABLE },
+                            "endpoint": { "type": "string", "format": "uri" },
+                            "filename": { "type": "object", "properties": {
+                                "template": { "type": "string" },
+                                "extension": { "enum": Format::ALL.iter().map(|f| f.as_str()).collect::<Vec<_>>() },
+                            } },
+                            "bucket": { "type": "string" }, "region": { "type": "string" },
+                            "container": { "type": "string" }, "directory": { "type": "string" },
+                            "endpoint_url": { "type": "string", "format": "uri" },
+                            "path": { "type": "string" }, "port": { "type": "integer" },
+                            "host_key": { "type": "string" }, "known_hosts": { "type": "string" },
+                            "address": { "type": "string", "format": "email" },
+                            "credentials": { "type": "object" },
+                        },
                     },
                     "compress": { "type": "boolean" },
                     "batch_size": { "type": "integer", "minimum": 1000 },

@@ -22,10 +22,23 @@ pub(super) fn is_public(path: &str) -> bool {
     PUBLIC.contains(&path) || crate::ui::PATHS.contains(&path)
 }
 
+/// Schedules, under the API's own name and a short one.
+fn scheduling() -> Router<Arc<Shared>> {
+    ["/datasets/v3/schedules", "/schedules"].iter().fold(Router::new(), |router, at| {
+        router
+            .route(at, get(schedules::list).post(schedules::create))
+            .route(
+                &format!("{at}/{{schedule_id}}"),
+                get(schedules::get).put(schedules::put).patch(schedules::patch).delete(schedules::delete),
+            )
+            .route(&format!("{at}/{{schedule_id}}/run"), post(schedules::run))
+    })
+}
+
 /// The API as a service.
 pub fn router(api: &Api) -> Router {
     let shared = Arc::new(Shared::of(api));
-    let routes = Router::new()
+    let routes = scheduling()
         .route("/datasets/v3/trigger", post(trigger::trigger))
         .route("/datasets/v3/scrape", post(trigger::scrape))
         .route("/datasets/v3/progress/{snapshot_id}", get(progress::progress))
@@ -53,12 +66,6 @@ pub fn router(api: &Api) -> Router {
         )
         .route("/datasets/delivery_settings/test", post(defaults::test))
         .route("/datasets/v3/scrapers", get(datasets::scrapers))
-        .route("/datasets/v3/schedules", get(schedules::list).post(schedules::create))
-        .route(
-            "/datasets/v3/schedules/{schedule_id}",
-            get(schedules::get).put(schedules::put).patch(schedules::patch).delete(schedules::delete),
-        )
-        .route("/datasets/v3/schedules/{schedule_id}/run", post(schedules::run))
         .route("/datasets/list", get(datasets::list))
         .route("/datasets/{dataset_id}/metadata", get(datasets::metadata))
         .route("/hosts", get(hosts::list))

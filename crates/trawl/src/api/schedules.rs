@@ -35,7 +35,7 @@ pub(super) async fn create(
     principal: Principal,
     request: Request,
 ) -> Result<Json<Value>> {
-    let shelf = Shelf(shared.store.clone());
+    let shelf = shared.shelf();
     let body = read(&shared, request).await?;
     let now = shared.clock.now();
     let mut schedule = blank(new_id(&shared, now), now, &principal);
@@ -61,7 +61,7 @@ pub(super) async fn list(
     principal: Principal,
 ) -> Result<Json<Value>> {
     let now = shared.clock.now();
-    let all = Shelf(shared.store.clone()).all().await?;
+    let all = shared.shelf().all().await?;
     let seen = all.iter().filter(|kept| principal.check(&shared, &kept.schedule.dataset_id).is_ok());
     Ok(Json(seen.map(|kept| shown(&kept.schedule, now)).collect()))
 }
@@ -72,7 +72,7 @@ pub(super) async fn get(
     principal: Principal,
     Path(id): Path<String>,
 ) -> Result<Json<Value>> {
-    let shelf = Shelf(shared.store.clone());
+    let shelf = shared.shelf();
     let kept = find(&shared, &shelf, &principal, &id).await?;
     let mut body = shown(&kept.schedule, shared.clock.now());
     body["input"] = serde_json::from_str(&shelf.inputs(&id).await?).map_err(ApiError::internal)?;
@@ -105,7 +105,7 @@ pub(super) async fn delete(
     principal: Principal,
     Path(id): Path<String>,
 ) -> Result<Json<Value>> {
-    let shelf = Shelf(shared.store.clone());
+    let shelf = shared.shelf();
     find(&shared, &shelf, &principal, &id).await?;
     shelf.remove(&id).await?;
     shared.schedules.notify_one();
@@ -119,7 +119,7 @@ pub(super) async fn run(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<Value>> {
-    let shelf = Shelf(shared.store.clone());
+    let shelf = shared.shelf();
     let kept = find(&shared, &shelf, &principal, &id).await?;
     let given = request.headers().get(IDEMPOTENCY_KEY).map(|value| value.to_str().unwrap_or_default());
     let key = given.map(|key| format!("now:{id}:{key}"));
@@ -141,7 +141,7 @@ async fn change(
     request: Request,
     whole: bool,
 ) -> Result<Json<Value>> {
-    let shelf = Shelf(shared.store.clone());
+    let shelf = shared.shelf();
     let body = read(shared, request).await?;
     for _ in 0..TRIES {
         let kept = find(shared, &shelf, principal, id).await?;

@@ -123,7 +123,7 @@ impl Courier {
     }
 
     /// The keys of credentials.
-    pub(crate) fn vault(&self) -> &Vault {
+    pub(crate) fn vault(&self) -> &Arc<Vault> {
         &self.vault
     }
 

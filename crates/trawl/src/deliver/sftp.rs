@@ -133,7 +133,11 @@ impl Session {
                 let open = move || ssh_key::open(&key, passphrase.as_deref());
                 let key = tokio::task::spawn_blocking(open).await.map_err(|e| Fault::later(e.to_string()))?;
                 let key = key.map_err(|why| Fault::never(format!("`ssh_key` {why}")))?;
-                let hash = self.line.best_supported_rsa_hash().await.map_err(|error| broken(&error))?;
+                // Asking waits a second for servers that do not say it.
+                let hash = match key.algorithm().is_rsa() {
+                    true => self.line.best_supported_rsa_hash().await.map_err(|error| broken(&error))?,
+                    false => None,
+                };
                 // A server that does not say what it takes takes what is not broken.
                 let hash = hash.unwrap_or(Some(russh::keys::HashAlg::Sha256));
                 let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);

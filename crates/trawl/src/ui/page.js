@@ -119,12 +119,23 @@ async function follow(id, mine) {
 async function snapshot(id) {
   const mine = view;
   const path = "/datasets/v3/snapshot/" + escape(id);
-  const [progress, report] = await Promise.all([ask("/datasets/v3/progress/" + escape(id)), ask(path + "/quality")]);
+  const [progress, report, deliveries] = await Promise.all([
+    ask("/datasets/v3/progress/" + escape(id)), ask(path + "/quality"),
+    ask("/datasets/v3/deliveries?snapshot_id=" + escape(id)),
+  ]);
   const runs = progress.status === "running";
   if (runs) follow(id, mine);
   const release = (accept) => async () => {
     try {
       await ask(`${path}/release${accept ? "?accept=true" : ""}`, "POST");
+      await show();
+    } catch (error) {
+      tell(error);
+    }
+  };
+  const retry = (number) => async () => {
+    try {
+      await ask("/datasets/v3/delivery/" + escape(number) + "/retry", "POST");
       await show();
     } catch (error) {
       tell(error);
@@ -153,6 +164,12 @@ async function snapshot(id) {
       Object.entries(report.pages).map(([kind, page]) => [kind, page.pages, amount(page.gave), amount(page.baseline_gave)])),
     ...section("Errors", ["Code", "Inputs", "Share"],
       Object.entries(report.error_codes).map(([code, e]) => [code, e.n, percent(e.share)])),
+    ...section("Deliveries", ["Delivery", "To", "State", "Parts", "Failed attempts", "Last error", "Next attempt", ""],
+      deliveries.map((one) => [
+        one.id, one.destination, make("span", { class: one.status === "failed" ? "fail" : "" }, one.state), one.parts_done,
+        one.attempts_failed, one.error, one.next_attempt,
+        one.status === "failed" ? make("button", { onclick: retry(one.id) }, "Try again") : "",
+      ])),
   ];
 }
 

@@ -10,8 +10,8 @@ CREATE FUNCTION trawl_host_lock(host text) RETURNS bigint LANGUAGE sql IMMUTABLE
 --
 -- Locks: the run first, then the host. A claim waits for a run only while it holds nothing, and never for a host, so it
 -- is part of no deadlock. A run that another transaction holds right now is passed over, unless p_patient, or unless
--- nothing else is there.
-CREATE FUNCTION trawl_claim(p_jobs bigint, p_express boolean, p_node text, p_now bigint, p_until bigint, p_patient boolean)
+-- nothing else is there. Lanes of the hosts in p_pass are passed over by this claim; other nodes may have them.
+CREATE FUNCTION trawl_claim(p_jobs bigint, p_express boolean, p_node text, p_now bigint, p_until bigint, p_patient boolean, p_pass text[])
 RETURNS TABLE (run bigint, job bigint, n bigint, epoch bigint, records bigint, limit_total bigint, root_records bigint, blob bytea)
 LANGUAGE plpgsql
 SET enable_sort = off SET enable_incremental_sort = off
@@ -48,7 +48,7 @@ BEGIN
             WHERE (SELECT true FROM run r, lane l
                    WHERE r.k = q.k AND l.snapshot = r.k AND l.leased < 2 AND l.ready_at <= p_now
                        AND (l.ready_at, l.k) >= (r.low_at, r.low_lane)
-                       AND coalesce((SELECT h.node FROM host_lane h WHERE h.host = l.host), p_node) = p_node
+                       AND coalesce((SELECT h.node FROM host_lane h WHERE h.host = l.host), p_node) = p_node AND l.host <> ALL (p_pass)
                    LIMIT 1)
             ORDER BY q.turn, q.ready_at LIMIT 1;
         ELSE
@@ -58,7 +58,7 @@ BEGIN
             WHERE (SELECT true FROM run r, lane l
                    WHERE r.k = q.k AND l.snapshot = r.k AND l.leased < 2 AND l.ready_at <= p_now
                        AND (l.ready_at, l.k) >= (r.low_at, r.low_lane)
-                       AND coalesce((SELECT h.node FROM host_lane h WHERE h.host = l.host), p_node) = p_node
+                       AND coalesce((SELECT h.node FROM host_lane h WHERE h.host = l.host), p_node) = p_node AND l.host <> ALL (p_pass)
                    LIMIT 1)
             ORDER BY q.turn, q.ready_at LIMIT 1;
         END IF;
@@ -92,7 +92,7 @@ BEGIN
         WHERE q.k = v_run AND q.ready_at <= p_now
             AND l.snapshot = v_run AND l.leased < 2 AND l.ready_at <= p_now
             AND (l.ready_at, l.k) >= (v_row.low_at, v_row.low_lane) AND l.k <> ALL (v_busy)
-            AND coalesce((SELECT h.node FROM host_lane h WHERE h.host = l.host), p_node) = p_node
+            AND coalesce((SELECT h.node FROM host_lane h WHERE h.host = l.host), p_node) = p_node AND l.host <> ALL (p_pass)
         ORDER BY l.ready_at, l.k LIMIT 1;
         IF v_lane IS NULL THEN
             v_skipped := v_skipped || v_run;
@@ -163,6 +163,10 @@ BEGIN
                 AND l.ready_at > p_now ORDER BY l.ready_at, l.k LIMIT 1))
             FROM (SELECT w.k FROM ready w WHERE w.ready_at <= p_now AND (w.express OR NOT p_express)
                   ORDER BY w.turn, w.ready_at LIMIT 256) q));
+    END IF;
+    IF v_count < p_jobs AND cardinality(p_pass) > 0 THEN
+        -- Whoever passes over what is ready looks again, as if that had rested (LANE_REST_MS).
+        v_due := least(v_due, p_now + 2000);
     END IF;
     IF v_count = 0 AND cardinality(v_busy) > 0 THEN
         -- A host that changes hands at this very moment.

@@ -66,7 +66,7 @@ fn filename(deliver: &Fields<'_>) -> Result<(Option<String>, Format)> {
     let format = match filename.text("extension")? {
         None => Format::default(),
         Some(extension) => Format::parse(extension).ok_or_else(|| {
-            let known: Vec<&str> = Format::ALL.iter().map(|f| f.as_str()).collect();
+            let known: Vec<&str> = Format::ALL.iter().map(|format| format.as_str()).collect();
             filename.fault("extension", &format!("must be one of [{}]", known.join(", ")))
         })?,
     };
