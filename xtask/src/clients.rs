@@ -128,6 +128,11 @@ pub(crate) fn crash() -> Result<Verdict> {
     script(&tools::python()?, "crash.py", &[])
 }
 
+pub(crate) fn nodes() -> Result<Verdict> {
+    tools::postgresql()?;
+    script(&tools::python()?, "nodes.py", &[])
+}
+
 pub(crate) fn cluster() -> Result<Verdict> {
     tools::postgresql()?;
     tools::faketime()?;

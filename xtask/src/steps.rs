@@ -133,6 +133,11 @@ pub(crate) const ALL: &[Step] = &[
         check: clients::crash,
     },
     Step {
+        name: "nodes",
+        what: "roles, hosts that change hands, stopped nodes, shards",
+        check: clients::nodes,
+    },
+    Step {
         name: "cluster",
         what: "chaos: nodes killed and stopped, clocks wrong, a database that restarts, a bucket that fails",
         check: clients::cluster,
@@ -171,6 +176,7 @@ const CLIENTS: &[&str] = &[
     "readme",
     "demo",
     "crash",
+    "nodes",
     "cluster",
     "pages",
 ];

@@ -107,7 +107,8 @@ pub struct Claim {
     pub now: Timestamp,
     /// Leases end then unless renewed.
     pub lease_until: Timestamp,
-    /// Hosts that have enough of this worker: a lane of theirs that would be next rests for [`LANE_REST_MS`] instead.
+    /// Lanes (by their hosts) that have enough of this worker. One that would be next rests for [`LANE_REST_MS`] instead;
+    /// where several nodes share the store it is only passed over by this claim, and `next_due` is no later than that.
     pub pass_over: Vec<String>,
 }
 

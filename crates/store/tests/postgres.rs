@@ -367,3 +367,63 @@ async fn tls_is_what_the_mode_says() {
     let plain = PostgresStore::open(&format!("{by_address}?sslmode=disable"), settings()).await.unwrap();
     plain.gauges().await.unwrap();
 }
+
+/// The rule that lets a cluster be upgraded node by node: a migration only adds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_goes_on_while_the_next_version_adds_to_the_schema() {
+    let url = Cluster::shared().database().await;
+    let old = open(&url).await;
+    let floor = Floor::default();
+    // Every statement that the work needs is prepared by now.
+    start(&old, 1, &trigger(&[]), 64, 4, 4).await;
+    floor.work(&old, "old", 2, false).await;
+    let began = start(&old, 2, &trigger(&[("limit_multiple_results", 90)]), 128, 4, 4).await;
+    let client = ask(&url).await;
+    let tables =
+        client.query("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'", &[]).await.unwrap();
+    assert!(tables.len() > 10);
+    for table in &tables {
+        let table: String = table.get(0);
+        let add = format!(
+            "ALTER TABLE {table} ADD COLUMN next_flag boolean NOT NULL DEFAULT false, ADD COLUMN next_text text"
+        );
+        client.batch_execute(&add).await.unwrap();
+    }
+    client
+        .batch_execute(
+            "CREATE TABLE next_things (id bigint PRIMARY KEY); CREATE INDEX ON job (next_flag, id)",
+        )
+        .await
+        .unwrap();
+    let whole = start(&old, 3, &trigger(&[]), 256, 8, 6).await;
+    floor.work(&old, "old", 3, false).await;
+    assert_eq!(lawful(&old, &began).await.records, 90);
+    assert_eq!(lawful(&old, &whole).await.records, 256);
+    let now = Timestamp::from_ms(9);
+    old.save_hosts(vec![("h".into(), Some("{}".into()))], now, Timestamp::default()).await.unwrap();
+    assert_eq!(old.hosts_named(&["h".to_owned()]).await.unwrap().len(), 1);
+    assert!(old.put_document("k", "n", Some("t".into()), store::Put::Over(0)).await.unwrap());
+    let id = start(&old, 4, &trigger(&[]), 8, 4, 2).await;
+    old.cancel(&id, now).await.unwrap();
+    old.tick(now, 1).await.unwrap();
+    old.gauges().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_that_one_node_passes_over_is_there_for_another() {
+    let url = Cluster::shared().database().await;
+    let store = open(&url).await;
+    start(&store, 1, &trigger(&[]), 16, 2, 2).await;
+    let now = Timestamp::from_ms(10);
+    let claim = |node: &str, pass_over: Vec<String>| {
+        let lease_until = Timestamp::from_ms(1_000);
+        Claim { jobs: 9, express_only: false, node: node.into(), now, lease_until, pass_over }
+    };
+    let claimed = store.claim(claim("one", vec!["h0".into()])).await.unwrap();
+    let hosts: Vec<&str> = claimed.leases.iter().map(|lease| lease.job.inputs[0].host.as_str()).collect();
+    assert_eq!(hosts, ["h1", "h1"]);
+    let again = store.claim(claim("one", vec!["h0".into(), "h1".into()])).await.unwrap();
+    assert!(again.leases.is_empty());
+    assert_eq!(again.next_due, Some(now.plus_ms(store::LANE_REST_MS)));
+    assert_eq!(store.claim(claim("two", Vec::new())).await.unwrap().leases.len(), 2, "at once");
+}

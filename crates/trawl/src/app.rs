@@ -110,7 +110,14 @@ impl App {
         let (who, shared) = ((settings.node.clone(), config.role), settings.shared);
         let worker = Worker::new(parts, settings);
         let worked = worker.clone();
-        let nodes = Nodes::new(store.clone(), clock.clone(), shared, who, move || worked.load());
+        let nodes = Nodes::new(
+            store.clone(),
+            clock.clone(),
+            shared,
+            who,
+            move || worked.load(),
+            worker.workers.clone(),
+        );
         let rows = Rows::new(store.clone(), bucket.clone());
         let (stop, _) = watch::channel(false);
         Ok(Self {

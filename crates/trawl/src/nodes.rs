@@ -1,13 +1,15 @@
 //! The processes that work on one store: each says now and then that it lives, and everybody can ask who does.
 //!
 //! Owns: the store's documents of kind `node`. Must not know: what a node works on beyond its numbers. Nothing depends on
-//! this list: leases say who works, nodes need not know of each other.
+//! this list: leases say who works, nodes need not know of each other. Only how the lanes of a
+//! host are spread goes by how many workers there are, and comes right again if that was wrong.
 
 use crate::clock::Clock;
 use crate::config::Role;
 use model::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use store::{Put, Store};
 use tokio::sync::watch;
@@ -50,6 +52,8 @@ pub struct Nodes {
     me: Node,
     /// Jobs and lanes held now.
     load: Box<dyn Fn() -> (u64, u64) + Send + Sync>,
+    /// Workers that live, as last seen.
+    workers: Arc<AtomicUsize>,
 }
 
 impl Nodes {
@@ -60,11 +64,12 @@ impl Nodes {
         shared: bool,
         (node, role): (String, Role),
         load: impl Fn() -> (u64, u64) + Send + Sync + 'static,
+        workers: Arc<AtomicUsize>,
     ) -> Self {
         let started_at = clock.now().ms();
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let me = Node { node, role, version, jobs: 0, lanes: 0, started_at, seen_at: started_at };
-        Self { store, clock, shared, me, load: Box::new(load) }
+        Self { store, clock, shared, me, load: Box::new(load), workers }
     }
 
     fn me(&self) -> Node {
@@ -80,6 +85,8 @@ impl Nodes {
             let now = self.clock.now();
             let others = self.documents().await?.into_iter().filter_map(|(_, node)| node);
             nodes.extend(others.filter(|node| node.node != me.node && lives(node, now, SILENT_MS)));
+            let workers = nodes.iter().filter(|node| node.role.works()).count();
+            self.workers.store(workers, Ordering::Relaxed);
         }
         Ok(nodes)
     }
@@ -96,7 +103,11 @@ impl Nodes {
             return;
         }
         while !*stop.borrow() {
-            if let Err(error) = self.beat_once().await {
+            let beaten = match self.beat_once().await {
+                Ok(()) => self.list().await.map(drop),
+                failed => failed,
+            };
+            if let Err(error) = beaten {
                 tracing::warn!(%error, "could not give a sign of life");
             }
             tokio::select! {
@@ -139,7 +150,7 @@ pub fn unique_name(clock: &dyn Clock) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::sync::atomic::AtomicI64;
     use store::SqliteStore;
 
     struct Hand(AtomicI64);
@@ -160,12 +171,13 @@ mod tests {
         let clock = Arc::new(Hand(AtomicI64::new(1_000_000)));
         let node = |name: &str, shared| {
             let who = (name.to_owned(), Role::Worker);
-            Nodes::new(store.clone(), clock.clone(), shared, who, || (3, 2))
+            Nodes::new(store.clone(), clock.clone(), shared, who, || (3, 2), Arc::default())
         };
         let names = |nodes: Vec<Node>| nodes.into_iter().map(|n| n.node).collect::<Vec<_>>();
         let (a, b) = (node("a", true), node("b", true));
         b.beat_once().await.unwrap();
         assert_eq!(names(a.list().await.unwrap()), ["a", "b"]);
+        assert_eq!(a.workers.load(Ordering::Relaxed), 2);
         assert_eq!((a.list().await.unwrap()[1].jobs, a.list().await.unwrap()[1].lanes), (3, 2));
         assert_eq!(names(node("alone", false).list().await.unwrap()), ["alone"]);
         clock.0.fetch_add(SILENT_MS, Ordering::Relaxed);

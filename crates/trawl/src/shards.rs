@@ -8,8 +8,8 @@ use model::{Door, Input, host_of_lane};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-/// Lanes of one host at most: names, not costs, are the reason.
-const SHARDS_MAX: u32 = 1_000;
+/// Lanes of one host at most: a claim names those that it leaves to others.
+const SHARDS_MAX: u32 = 64;
 
 /// Hosts with several lanes. Every node must be told the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

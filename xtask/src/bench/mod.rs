@@ -4,7 +4,9 @@
 //! Must not know: how the server works. Each figure is printed with the bar it is held to; nothing fails on a slow day.
 
 mod browser;
+mod cluster;
 mod collect;
+mod database;
 mod download;
 mod durable;
 mod extract;
@@ -28,7 +30,7 @@ pub(super) fn figure(name: &str, value: &str, bar: &str, holds: bool) {
 /// Runs the benchmarks named, or all.
 pub(super) fn run(names: &[String]) -> Result<()> {
     process::build()?;
-    let all: [(&str, Bench); 11] = [
+    let all: [(&str, Bench); 12] = [
         ("small", small::run),
         ("collect", collect::run),
         ("durable", durable::run),
@@ -40,6 +42,7 @@ pub(super) fn run(names: &[String]) -> Result<()> {
         ("sync", small::sync),
         ("browser", browser::run),
         ("postgres", postgres::run),
+        ("cluster", cluster::run),
     ];
     if let Some(stranger) = names.iter().find(|n| all.iter().all(|(name, _)| name != n)) {
         bail!("no benchmark `{stranger}`; there are: {}", all.map(|(name, _)| name).join(", "));

@@ -1,9 +1,10 @@
-// The operator's page: six views by the address's hash, all of it read from the API.
+// The operator's page: seven views by the address's hash, all of it read from the API.
 //   #/                    datasets, their versions and faults
 //   #/dataset/ID          its snapshots
 //   #/snapshot/ID         progress, verdict, fields beside the runs before, release
 //   #/schedules           what runs by itself: on and off, run now
 //   #/hosts  #/host/NAME  hosts: pace, latency, trouble, robots.txt
+//   #/nodes               the processes that work on the same store
 "use strict";
 
 const main = document.getElementById("main");
@@ -238,6 +239,16 @@ async function host(name) {
   ];
 }
 
+async function nodes() {
+  const found = await ask("/nodes");
+  return [
+    make("h1", {}, "Nodes"),
+    table(["Node", "Role", "Version", "Jobs", "Lanes", "Started", "Seen"], found.nodes.map((node) => [
+      node.node, node.role, node.version, node.jobs, node.lanes, node.started_at, node.seen_at,
+    ])),
+  ];
+}
+
 function tell(error) {
   trouble.textContent = error.message;
   trouble.hidden = false;
@@ -252,7 +263,7 @@ async function show() {
   }
   const [, kind, id] = location.hash.split("/").map(decodeURIComponent);
   try {
-    const views = { dataset, snapshot, schedules, hosts, host };
+    const views = { dataset, snapshot, schedules, hosts, host, nodes };
     const parts = await (Object.hasOwn(views, kind || "") ? views[kind](id) : datasets());
     if (mine === view) main.replaceChildren(...parts.filter((part) => part !== undefined));
   } catch (error) {

@@ -126,6 +126,23 @@ impl Leases {
         (Hold { held: self.held.clone(), job: lease.job.id, signal, permit }, is_first)
     }
 
+    /// Lanes of hosts with several that are for other workers, of which there are so many with this one: beyond its fair
+    /// share a node takes none, and goes on with none that it has, so that they become free.
+    pub(super) fn left_to_others(&self, workers: usize) -> Vec<String> {
+        let table = lock(&self.held);
+        let workers = u32::try_from(workers).unwrap_or(u32::MAX);
+        let mut left = Vec::new();
+        for (host, of) in table.shards.all().filter(|_| workers > 1) {
+            let fair = of.div_ceil(workers) as usize;
+            let lanes = (0..of).map(|n| format!("{host}#{n}"));
+            let (held, free): (Vec<_>, Vec<_>) = lanes.partition(|lane| table.lanes.contains_key(lane));
+            if held.len() >= fair {
+                left.extend(held.into_iter().skip(fair).chain(free));
+            }
+        }
+        left
+    }
+
     /// Jobs and lanes.
     pub(super) fn load(&self) -> (u64, u64) {
         let table = lock(&self.held);

@@ -43,6 +43,7 @@ use permit::Uptime;
 use slots::Slots;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use store::{Bucket, Change, Claim, Lease, Store};
 use tokio::sync::watch;
@@ -111,6 +112,8 @@ pub struct Worker {
     logins: login::Logins,
     ways: way::Ways,
     pace: Option<Arc<dyn Pace>>,
+    /// Workers on this store, as far as is known; told from outside.
+    pub workers: Arc<AtomicUsize>,
 }
 
 /// Which claims a loop makes.
@@ -184,6 +187,7 @@ impl Worker {
             baselines,
             ways,
             pace,
+            workers: Arc::new(AtomicUsize::new(1)),
         })
     }
 
@@ -245,8 +249,9 @@ impl Worker {
         &self,
         lane: Lane,
         jobs: usize,
-        pass_over: Vec<String>,
+        mut pass_over: Vec<String>,
     ) -> store::Result<(Vec<(Lease, Hold)>, Option<Timestamp>)> {
+        pass_over.extend(self.leases.left_to_others(self.workers.load(Ordering::Relaxed)));
         let asked = Uptime::now();
         let claimed = self.store.claim(self.ask(lane, jobs, pass_over)).await?;
         let mut taken_over = Vec::new();
@@ -402,7 +407,9 @@ impl Worker {
             tokio::select! {
                 // A new run may bring an earlier deadline.
                 () = news(&mut changes, |c| *c == Change::Work) => {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    // Where several nodes look, each need not look as often.
+                    let pause = if self.settings.shared { 500 } else { 100 };
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
                 }
                 () = tokio::time::sleep(self.until(next)) => {}
                 _ = stop.changed() => {}

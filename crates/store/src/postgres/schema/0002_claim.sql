@@ -25,6 +25,7 @@ DECLARE
     v_count bigint := 0;
     v_skipped bigint[] := '{}';
     v_busy bigint[] := '{}';
+    v_apart bigint[] := '{}';
     v_locked bigint[] := '{}';
     v_told bigint[] := '{}';
     v_run bigint;
@@ -101,11 +102,16 @@ BEGIN
         FROM ready q, lane l
         WHERE q.k = v_run AND q.ready_at <= p_now
             AND l.snapshot = v_run AND l.leased < 2 AND l.ready_at <= p_now
-            AND (l.ready_at, l.k) >= (v_row.low_at, v_row.low_lane) AND l.k <> ALL (v_busy)
+            AND (l.ready_at, l.k) >= (v_row.low_at, v_row.low_lane) AND l.k <> ALL (v_busy || v_apart)
             AND coalesce((SELECT h.node FROM host_lane h WHERE h.host = l.host), p_node) = p_node
         ORDER BY l.ready_at, l.k LIMIT 1;
         IF v_lane IS NULL THEN
             v_skipped := v_skipped || v_run;
+            CONTINUE;
+        END IF;
+        IF v_host = ANY (p_pass_over) AND position('#' IN v_host) > 0 THEN
+            -- A shard: another node may take it at once.
+            v_apart := v_apart || v_lane;
             CONTINUE;
         END IF;
         IF v_host = ANY (p_pass_over) THEN
@@ -194,6 +200,9 @@ BEGIN
                 AND l.ready_at > p_now ORDER BY l.ready_at, l.k LIMIT 1))
             FROM (SELECT w.k FROM ready w WHERE w.ready_at <= p_now AND (w.express OR NOT p_express)
                   ORDER BY w.turn, w.ready_at LIMIT 256) q));
+    END IF;
+    IF v_count < p_jobs AND cardinality(v_apart) > 0 THEN
+        v_due := least(v_due, p_now + p_rest);
     END IF;
     IF v_rested = 256 THEN
         -- There may be more that is due, but not in this transaction.

@@ -107,7 +107,14 @@ impl Server {
             shards: Arc::default(),
         };
         let who = ("here".to_owned(), trawl::config::Role::All);
-        let nodes = trawl::nodes::Nodes::new(store.clone(), Arc::new(SystemClock), false, who, || (0, 0));
+        let nodes = trawl::nodes::Nodes::new(
+            store.clone(),
+            Arc::new(SystemClock),
+            false,
+            who,
+            || (0, 0),
+            Arc::default(),
+        );
         change(&mut settings);
         let outbound = Arc::new(fetch::Outbound::new(&fetch::OutboundSettings::default()).unwrap());
         let api = Arc::new(Api {
