@@ -292,7 +292,7 @@ impl Store for PostgresStore {
         // What ended goes back first, so that it keeps no host from others.
         self.lose_jobs(Lost::At(claim.now), claim.now).await?;
         loop {
-            let patient = self.claims.fetch_add(1, Ordering::Relaxed) % PATIENT == 0;
+            let patient = self.claims.fetch_add(1, Ordering::Relaxed).is_multiple_of(PATIENT);
             let outcome = transact!(self, Kind::Write, |tx| async {
                 let outcome = claim::claim(&mut tx, &self.known, &claim, patient).await?;
                 match outcome {
