@@ -291,7 +291,6 @@ impl Store for PostgresStore {
     async fn claim(&self, claim: Claim) -> Result<Claimed> {
         loop {
             let patient = self.claims.fetch_add(1, Ordering::Relaxed).is_multiple_of(PATIENT);
-<<<<<<< HEAD
             let outcome = alone!(self, |tx| claim::claim(&mut tx, &self.known, &claim, patient, &self.tag))?;
             let (claimed, broken) = match outcome {
                 claim::Outcome::Claimed(claimed, broken) => (claimed, broken),
@@ -299,22 +298,6 @@ impl Store for PostgresStore {
                     // What ended goes back first, so that it keeps no host from others.
                     self.lose_jobs(Lost::At(claim.now), claim.now).await?;
                     continue;
-=======
-            let outcome = transact!(self, Kind::Write, |tx| async {
-                let outcome = claim::claim(&mut tx, &self.known, &claim, patient).await?;
-                match outcome {
-                    claim::Outcome::Claimed(claimed) => Ok(Ok(claimed)),
-                    // Nothing of this claim stays.
-                    claim::Outcome::Broken { run, why } => tx.give_up(Err((run, why))),
-                }
-            })?;
-            match outcome {
-                Ok(claimed) => return Ok(claimed),
-                Err((run, why)) => {
-                    tracing::error!(error = %why, "a job cannot be read; its run ends");
-                    let message = "Some inputs of this snapshot could not be read back";
-                    done_by_others(write!(self, |tx| stop::break_run(&mut tx, run, message, claim.now)))?;
->>>>>>> i5/cluster
                 }
             };
             for (run, why) in &broken {
