@@ -410,19 +410,20 @@ async fn a_node_goes_on_while_the_next_version_adds_to_the_schema() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lane_that_one_node_passes_over_is_there_for_another() {
+async fn a_shard_that_one_node_passes_over_is_there_for_another() {
     let url = Cluster::shared().database().await;
     let store = open(&url).await;
     start(&store, 1, &trigger(&[]), 16, 2, 2).await;
+    ask(&url).await.execute("UPDATE lane SET host = host || '#0'", &[]).await.unwrap();
     let now = Timestamp::from_ms(10);
     let claim = |node: &str, pass_over: Vec<String>| {
         let lease_until = Timestamp::from_ms(1_000);
         Claim { jobs: 9, express_only: false, node: node.into(), now, lease_until, pass_over }
     };
-    let claimed = store.claim(claim("one", vec!["h0".into()])).await.unwrap();
+    let claimed = store.claim(claim("one", vec!["h0#0".into()])).await.unwrap();
     let hosts: Vec<&str> = claimed.leases.iter().map(|lease| lease.job.inputs[0].host.as_str()).collect();
     assert_eq!(hosts, ["h1", "h1"]);
-    let again = store.claim(claim("one", vec!["h0".into(), "h1".into()])).await.unwrap();
+    let again = store.claim(claim("one", vec!["h0#0".into(), "h1#0".into()])).await.unwrap();
     assert!(again.leases.is_empty());
     assert_eq!(again.next_due, Some(now.plus_ms(store::LANE_REST_MS)));
     assert_eq!(store.claim(claim("two", Vec::new())).await.unwrap().leases.len(), 2, "at once");
