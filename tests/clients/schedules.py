@@ -167,7 +167,7 @@ def killed_again_and_again_each_planned_time_begins_one_run():
             rows = wait_for("claims to be settled", lambda: settled(server, schedule), 20)
             server.program.stop()
         planned_times = sorted(keys_of(home, schedule))
-        expect(len(planned_times) >= 5, f"only {planned_times}")
+        expect(len(planned_times) >= 3, f"only {planned_times}")
         equal(len(rows), len(planned_times), "runs, and planned times that have one")
         times = [moment(at) for at in planned_times]
         steps = {(b - a).total_seconds() for a, b in zip(times, times[1:])}
