@@ -53,7 +53,7 @@ pub use recipe::Recipe;
 pub use refusal::{Refusal, RefusalKind, refusal};
 pub use scraper::Scraper;
 pub use shell::{Shell, shell};
-pub use spec::{DoorSpec, FieldSpec, InputSpec, InputType, ValueShape};
+pub use spec::{DoorSpec, FieldSpec, InputSpec, InputType};
 
 use serde_json::{Map, Value};
 

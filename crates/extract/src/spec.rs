@@ -8,6 +8,7 @@ use crate::login::secret::SecretText;
 use crate::login::{Login, Session};
 use crate::refused::Hint;
 use crate::template::Template;
+use model::{Column, ColumnKind};
 use regex::Regex;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -126,34 +127,11 @@ pub struct FieldSpec {
     /// Type word: `text`, `price`, `list of image`, …
     pub type_word: String,
     /// What its values are as JSON.
-    pub shape: ValueShape,
+    pub shape: ColumnKind,
     /// For people.
     pub description: String,
     /// A page without any required field is not read.
     pub required: bool,
-}
-
-/// What the values of a field are as JSON, for formats that have types.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ValueShape {
-    /// A string.
-    Text,
-    /// Anything.
-    Json,
-    /// A number without fraction.
-    Integer,
-    /// A number.
-    Number,
-    /// A boolean.
-    Boolean,
-    /// The text of a day.
-    Date,
-    /// The text of a moment, or of a day where no time was said.
-    Moment,
-    /// A list of such values.
-    List(Box<ValueShape>),
-    /// An object of these.
-    Object(Vec<(String, ValueShape)>),
 }
 
 /// How a door begins.
@@ -338,8 +316,8 @@ impl Scalar {
 
 impl Scalar {
     /// What its values are as JSON.
-    fn shape(self) -> ValueShape {
-        let text = |name: &str| (name.to_owned(), ValueShape::Text);
+    fn shape(self) -> ColumnKind {
+        let text = |name: &str| Column { name: name.to_owned(), kind: ColumnKind::Text };
         match self {
             Self::Number
             | Self::Price
@@ -348,16 +326,16 @@ impl Scalar {
             | Self::Duration
             | Self::Grams
             | Self::Metres
-            | Self::Litres => ValueShape::Number,
-            Self::Integer | Self::Minutes => ValueShape::Integer,
-            Self::Boolean => ValueShape::Boolean,
-            Self::Date => ValueShape::Date,
-            Self::Datetime => ValueShape::Moment,
+            | Self::Litres => ColumnKind::Number,
+            Self::Integer | Self::Minutes => ColumnKind::Integer,
+            Self::Boolean => ColumnKind::Boolean,
+            Self::Date => ColumnKind::Date,
+            Self::Datetime => ColumnKind::Moment,
             Self::Breadcrumbs => {
-                ValueShape::List(Box::new(ValueShape::Object(vec![text("name"), text("url")])))
+                ColumnKind::List(Box::new(ColumnKind::Object(vec![text("name"), text("url")])))
             }
-            Self::Categories => ValueShape::List(Box::new(ValueShape::Text)),
-            Self::Json => ValueShape::Json,
+            Self::Categories => ColumnKind::List(Box::new(ColumnKind::Text)),
+            Self::Json => ColumnKind::Json,
             Self::Text
             | Self::Html
             | Self::Markdown
@@ -368,7 +346,7 @@ impl Scalar {
             | Self::Phone
             | Self::Email
             | Self::Url
-            | Self::Image => ValueShape::Text,
+            | Self::Image => ColumnKind::Text,
         }
     }
 }
@@ -384,12 +362,13 @@ impl Kind {
     }
 
     /// What its values are as JSON.
-    pub(crate) fn shape(&self) -> ValueShape {
+    pub(crate) fn shape(&self) -> ColumnKind {
         match self {
             Self::One(scalar) => scalar.shape(),
-            Self::List(of) => ValueShape::List(Box::new(of.shape())),
+            Self::List(of) => ColumnKind::List(Box::new(of.shape())),
             Self::Object(fields) => {
-                ValueShape::Object(fields.iter().map(|f| (f.name.clone(), f.kind.shape())).collect())
+                let column = |f: &Field| Column { name: f.name.clone(), kind: f.kind.shape() };
+                ColumnKind::Object(fields.iter().map(column).collect())
             }
         }
     }

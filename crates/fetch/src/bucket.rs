@@ -8,11 +8,9 @@
 //! connector reaches no address off limits, whatever the endpoint's name resolves to.
 
 use crate::client::{Client, Pool, body_error, client, head_error};
-use crate::connect::{Connector, Parts};
-use crate::guard::Guard;
 use crate::resolve::{Names, Resolver};
 use crate::settings::{OutboundSettings, SettingsError};
-use crate::{AllowList, FetchError, FetchErrorKind, tls};
+use crate::{AllowList, FetchError, FetchErrorKind, outbound};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderValue;
@@ -88,15 +86,7 @@ impl BucketConnector {
 
     fn with(settings: &OutboundSettings, allow: AllowList, bytes_max: u64) -> Result<Self, SettingsError> {
         let names: Arc<dyn Names> = Arc::new(Resolver::new(&settings.names));
-        let user_agent = HeaderValue::try_from(settings.user_agent.as_str())
-            .map_err(|_| SettingsError::new("user_agent", "cannot be sent as a header"))?;
-        let connector = Connector::new(Parts {
-            guard: Guard::new(allow),
-            names,
-            tls: tls::client_config(settings.extra_ca.as_deref(), &[b"http/1.1"])?,
-            gate: None,
-            timeout: Duration::from_millis(settings.connect_timeout_ms),
-        });
+        let (connector, user_agent) = outbound::connector(settings, allow, names)?;
         let pool = Pool { idle: IDLE, idle_per_host: IDLE_PER_HOST, head_bytes_max: HEAD_BYTES_MAX };
         let times = Times { head: HEAD, body_idle: BODY_IDLE };
         Ok(Self(Arc::new(Inner { client: client(connector, &pool), user_agent, times, bytes_max })))

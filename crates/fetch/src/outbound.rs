@@ -84,16 +84,7 @@ impl Outbound {
     pub fn with_names(settings: &OutboundSettings, names: Arc<dyn Names>) -> Result<Self, SettingsError> {
         let allow = AllowList::parse(&settings.allow_networks)
             .map_err(|error| SettingsError::new("allow_networks", error.to_string()))?;
-        let user_agent = HeaderValue::try_from(settings.user_agent.as_str())
-            .map_err(|_| SettingsError::new("user_agent", "cannot be sent as a header"))?;
-        let connector = Connector::new(Parts {
-            guard: Guard::new(allow),
-            names,
-            // HTTP/1.1 only: a body that is broken off then ends its connection and nothing else.
-            tls: tls::client_config(settings.extra_ca.as_deref(), &[b"http/1.1"])?,
-            gate: None,
-            timeout: Duration::from_millis(settings.connect_timeout_ms),
-        });
+        let (connector, user_agent) = connector(settings, allow, names)?;
         let pool = Pool { idle: IDLE, idle_per_host: 1, head_bytes_max: HEAD_BYTES_MAX };
         Ok(Self { client: client(connector.clone(), &pool), connector, user_agent })
     }
@@ -190,4 +181,23 @@ async fn drain(mut body: Incoming) {
             return;
         }
     }
+}
+
+/// The connector to strangers, and how we name ourselves to them.
+pub(crate) fn connector(
+    settings: &OutboundSettings,
+    allow: AllowList,
+    names: Arc<dyn Names>,
+) -> Result<(Connector, HeaderValue), SettingsError> {
+    let user_agent = HeaderValue::try_from(settings.user_agent.as_str())
+        .map_err(|_| SettingsError::new("user_agent", "cannot be sent as a header"))?;
+    let connector = Connector::new(Parts {
+        guard: Guard::new(allow),
+        names,
+        // HTTP/1.1 only: a body that is broken off then ends its connection and nothing else.
+        tls: tls::client_config(settings.extra_ca.as_deref(), &[b"http/1.1"])?,
+        gate: None,
+        timeout: Duration::from_millis(settings.connect_timeout_ms),
+    });
+    Ok((connector, user_agent))
 }

@@ -1,7 +1,8 @@
 //! Speed of each shape on one core: `cargo run --release -p format --example speed`. Prints MB/s of stored lines.
 #![expect(clippy::disallowed_methods, reason = "measuring needs a clock; the crate itself has none")]
 
-use format::{Column, Kind, Shape, Writer};
+use format::{Shape, Writer};
+use model::{Column, ColumnKind};
 use serde_json::json;
 use std::time::Instant;
 
@@ -26,11 +27,11 @@ fn row(id: u64) -> String {
 
 fn typed(name: &str) -> Column {
     let kind = match name {
-        "price" | "rating" => Kind::Number,
-        "available" => Kind::Boolean,
-        "breadcrumbs" | "images" => Kind::List(Box::new(Kind::Text)),
-        "input" => Kind::Json,
-        _ => Kind::Text,
+        "price" | "rating" => ColumnKind::Number,
+        "available" => ColumnKind::Boolean,
+        "breadcrumbs" | "images" => ColumnKind::List(Box::new(ColumnKind::Text)),
+        "input" => ColumnKind::Json,
+        _ => ColumnKind::Text,
     };
     Column { name: name.to_owned(), kind }
 }

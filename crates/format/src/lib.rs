@@ -9,7 +9,6 @@
 //! Invariant: the bytes depend on the lines alone, not on how they were cut into pushes. (With gzip this holds for what
 //! the bytes unpack to.)
 
-mod column;
 mod csv;
 mod error;
 mod keys;
@@ -18,7 +17,6 @@ mod parquet;
 mod writer;
 mod xlsx;
 
-pub use column::{Column, Kind};
 pub use error::FormatError;
 pub use line::{count, lines, range};
 pub use writer::{Shape, Writer};

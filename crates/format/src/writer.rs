@@ -3,8 +3,9 @@
 use crate::csv::Csv;
 use crate::parquet::Parquet;
 use crate::xlsx::Xlsx;
-use crate::{Column, FormatError, count, lines};
+use crate::{FormatError, count, lines};
 use flate2::{Compression, write::GzEncoder};
+use model::Column;
 use std::io::Write as _;
 
 /// A middle of speed and size; downloads are made once and read once.

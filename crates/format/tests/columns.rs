@@ -3,33 +3,34 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use bytes::Bytes;
-use format::{Column, FormatError, Kind, Shape, Writer};
+use format::{FormatError, Shape, Writer};
+use model::{Column, ColumnKind};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-fn column(name: &str, kind: Kind) -> Column {
+fn column(name: &str, kind: ColumnKind) -> Column {
     Column { name: name.to_owned(), kind }
 }
 
 fn columns() -> Vec<Column> {
     let offer = vec![
-        column("price", Kind::Number),
-        column("tags", Kind::List(Box::new(Kind::Text))),
-        column("until", Kind::Date),
+        column("price", ColumnKind::Number),
+        column("tags", ColumnKind::List(Box::new(ColumnKind::Text))),
+        column("until", ColumnKind::Date),
     ];
     vec![
-        column("text", Kind::Text),
-        column("count", Kind::Integer),
-        column("number", Kind::Number),
-        column("flag", Kind::Boolean),
-        column("any", Kind::Json),
-        column("list", Kind::List(Box::new(Kind::Integer))),
-        column("lists", Kind::List(Box::new(Kind::List(Box::new(Kind::Text))))),
-        column("offer", Kind::Object(offer.clone())),
-        column("offers", Kind::List(Box::new(Kind::Object(offer)))),
-        column("caf\u{e9} \u{1f600}", Kind::Text),
+        column("text", ColumnKind::Text),
+        column("count", ColumnKind::Integer),
+        column("number", ColumnKind::Number),
+        column("flag", ColumnKind::Boolean),
+        column("any", ColumnKind::Json),
+        column("list", ColumnKind::List(Box::new(ColumnKind::Integer))),
+        column("lists", ColumnKind::List(Box::new(ColumnKind::List(Box::new(ColumnKind::Text))))),
+        column("offer", ColumnKind::Object(offer.clone())),
+        column("offers", ColumnKind::List(Box::new(ColumnKind::Object(offer)))),
+        column("caf\u{e9} \u{1f600}", ColumnKind::Text),
     ]
 }
 
@@ -71,19 +72,19 @@ fn value(field: &Field) -> Value {
 }
 
 /// What a column shows of a value, and whether that is all of it.
-fn shown(kind: &Kind, value: &Value) -> (Value, bool) {
+fn shown(kind: &ColumnKind, value: &Value) -> (Value, bool) {
     match (kind, value) {
         (_, Value::Null) => (Value::Null, true),
-        (Kind::Json, any) => (json!(any.to_string()), true),
-        (Kind::Text, Value::String(_)) | (Kind::Boolean, Value::Bool(_)) => (value.clone(), true),
-        (Kind::Integer, Value::Number(n)) if n.is_i64() => (value.clone(), true),
-        (Kind::Number, Value::Number(n)) => (json!(n.as_f64().unwrap()), true),
-        (Kind::List(of), Value::Array(list)) => {
+        (ColumnKind::Json, any) => (json!(any.to_string()), true),
+        (ColumnKind::Text, Value::String(_)) | (ColumnKind::Boolean, Value::Bool(_)) => (value.clone(), true),
+        (ColumnKind::Integer, Value::Number(n)) if n.is_i64() => (value.clone(), true),
+        (ColumnKind::Number, Value::Number(n)) => (json!(n.as_f64().unwrap()), true),
+        (ColumnKind::List(of), Value::Array(list)) => {
             let parts: Vec<_> = list.iter().map(|element| shown(of, element)).collect();
             let fits = parts.iter().all(|(_, fits)| *fits);
             (parts.into_iter().map(|(element, _)| element).collect(), fits)
         }
-        (Kind::Object(columns), Value::Object(map)) => {
+        (ColumnKind::Object(columns), Value::Object(map)) => {
             let mut fits = map.keys().all(|key| columns.iter().any(|c| c.name == *key));
             let mut out = Map::new();
             for column in columns {
@@ -169,7 +170,7 @@ proptest! {
 
 #[test]
 fn days_and_moments() {
-    let kinds = vec![column("day", Kind::Date), column("at", Kind::Moment)];
+    let kinds = vec![column("day", ColumnKind::Date), column("at", ColumnKind::Moment)];
     let rows = [
         json!({ "day": "1970-01-02", "at": "1970-01-01T01:00:00.500+01:00" }),
         json!({ "day": "1969-12-31", "at": "1970-01-01T00:00:01" }),
@@ -205,10 +206,10 @@ fn a_table_without_rows_has_its_columns() {
 #[test]
 fn columns_may_be_doubled_empty_or_of_our_own_name() {
     let odd = vec![
-        column("_misfit", Kind::Integer),
-        column("a", Kind::Integer),
-        column("a", Kind::Text),
-        column("nothing", Kind::Object(Vec::new())),
+        column("_misfit", ColumnKind::Integer),
+        column("a", ColumnKind::Integer),
+        column("a", ColumnKind::Text),
+        column("nothing", ColumnKind::Object(Vec::new())),
     ];
     let row = read(odd, &[json!({ "_misfit": "x", "a": 1, "nothing": {} })]).remove(0);
     assert_eq!(row, json!({ "_misfit": null, "a": 1, "nothing": "{}", "_misfit_": r#"{"_misfit":"x"}"# }));
@@ -216,7 +217,10 @@ fn columns_may_be_doubled_empty_or_of_our_own_name() {
 
 #[test]
 fn row_groups_flow_out_and_are_bounded() {
-    let columns = vec![column("text", Kind::Text), column("offers", Kind::List(Box::new(Kind::Integer)))];
+    let columns = vec![
+        column("text", ColumnKind::Text),
+        column("offers", ColumnKind::List(Box::new(ColumnKind::Integer))),
+    ];
     let mut writer = Writer::new(Shape::Parquet { columns }, false).unwrap();
     let (mut out, mut all, mut most) = (Vec::new(), Vec::new(), 0);
     // Noise does not compress, so what flows out is about what goes in.

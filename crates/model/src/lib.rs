@@ -8,6 +8,7 @@
 
 mod archive;
 mod canonical;
+mod column;
 mod delivery;
 mod destination;
 pub mod diff;
@@ -31,6 +32,7 @@ mod trigger;
 
 pub use archive::*;
 pub use canonical::*;
+pub use column::*;
 pub use delivery::*;
 pub use destination::*;
 pub use failure::*;

@@ -19,7 +19,9 @@
 mod bucket;
 mod disk;
 mod error;
+mod number;
 mod postgres;
+mod rules;
 mod sqlite;
 mod told;
 

@@ -1,8 +1,8 @@
 //! One column of the file between two row groups: its levels, and its values in the form they are stored in.
 
-use crate::Kind;
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use model::ColumnKind;
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
@@ -24,15 +24,15 @@ pub(super) enum Physical {
 
 impl Physical {
     /// What has parts is stored as JSON where it may not have them.
-    pub(super) fn of(kind: &Kind) -> Self {
+    pub(super) fn of(kind: &ColumnKind) -> Self {
         match kind {
-            Kind::Text => Self::Text,
-            Kind::Json | Kind::List(_) | Kind::Object(_) => Self::Json,
-            Kind::Integer => Self::Integer,
-            Kind::Number => Self::Number,
-            Kind::Boolean => Self::Boolean,
-            Kind::Date => Self::Day,
-            Kind::Moment => Self::Moment,
+            ColumnKind::Text => Self::Text,
+            ColumnKind::Json | ColumnKind::List(_) | ColumnKind::Object(_) => Self::Json,
+            ColumnKind::Integer => Self::Integer,
+            ColumnKind::Number => Self::Number,
+            ColumnKind::Boolean => Self::Boolean,
+            ColumnKind::Date => Self::Day,
+            ColumnKind::Moment => Self::Moment,
         }
     }
 }

@@ -11,13 +11,14 @@ mod leaf;
 mod schema;
 mod shred;
 
+use crate::FormatError;
 use crate::keys::Keys;
-use crate::{Column, FormatError};
 use ::parquet::basic::{Compression, ZstdLevel};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::file::writer::SerializedFileWriter;
 use leaf::Leaf;
+use model::Column;
 use shred::Node;
 use std::fmt::Write as _;
 use std::sync::Arc;

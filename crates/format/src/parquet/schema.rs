@@ -5,7 +5,7 @@
 use super::leaf::{Leaf, Physical};
 use super::shred::{Form, Node};
 use crate::keys::Keys;
-use crate::{Column, Kind};
+use model::{Column, ColumnKind};
 use parquet::basic::{LogicalType, Repetition, TimeUnit, Type as PhysicalType};
 use parquet::errors::ParquetError;
 use parquet::schema::types::{Type, TypePtr};
@@ -35,15 +35,20 @@ pub(super) fn make(columns: &[Column], misfit: &str) -> Result<Made, ParquetErro
         fields.push(field);
         nodes.push(node);
     }
-    fields.push(one(misfit, &Kind::Json, top, &mut leaves)?.0);
+    fields.push(one(misfit, &ColumnKind::Json, top, &mut leaves)?.0);
     let root = Type::group_type_builder("record").with_fields(fields).build()?;
     Ok(Made { root: Arc::new(root), nodes, leaves })
 }
 
-fn one(name: &str, kind: &Kind, at: Levels, leaves: &mut Vec<Leaf>) -> Result<(TypePtr, Node), ParquetError> {
+fn one(
+    name: &str,
+    kind: &ColumnKind,
+    at: Levels,
+    leaves: &mut Vec<Leaf>,
+) -> Result<(TypePtr, Node), ParquetError> {
     let first = leaves.len();
     let (made, form) = match kind {
-        Kind::List(of) => {
+        ColumnKind::List(of) => {
             let below = Levels { definition: at.definition + 2, repetition: at.repetition + 1 };
             let (element, node) = one("element", of, below, leaves)?;
             let list = Type::group_type_builder("list")
@@ -58,7 +63,7 @@ fn one(name: &str, kind: &Kind, at: Levels, leaves: &mut Vec<Leaf>) -> Result<(T
             (made, Form::List(Box::new(node)))
         }
         // A group must have fields.
-        Kind::Object(columns) if !columns.is_empty() => {
+        ColumnKind::Object(columns) if !columns.is_empty() => {
             let below = Levels { definition: at.definition + 1, ..at };
             let keys = Keys::new(columns.iter().map(|c| c.name.clone()));
             let (mut fields, mut nodes) = (Vec::new(), Vec::new());

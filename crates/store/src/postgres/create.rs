@@ -7,16 +7,10 @@ use super::run::{Run, key_of, read_id};
 use super::sql::{damaged, get, int, len, taken};
 use super::tx::Tx;
 use super::{delivery, retain};
+use crate::rules::Roots;
 use crate::told::Packed;
 use crate::{Change, Commit, Committed, Idempotency, NewSnapshot, Remembered, Result, StoreError};
 use model::{DeliveryState, SnapshotEvent, SnapshotId, SnapshotState, Timestamp, Trigger, limit};
-
-/// One root per slice, ascending from slice to slice: no root has two jobs.
-const ASCENDING: i64 = 0;
-/// One root per slice, in any order.
-const UNORDERED: i64 = 1;
-/// Slices of several roots.
-const MIXED: i64 = 2;
 
 pub(super) async fn begin(tx: &mut Tx, new: &NewSnapshot) -> Result<()> {
     let made = tx
@@ -67,32 +61,21 @@ pub(super) async fn add(tx: &mut Tx, id: &SnapshotId, slices: &[Packed], now: Ti
         return Err(StoreError::Conflict("the snapshot is not starting any more"));
     }
     let row = tx.one("SELECT top_root, root_order FROM snapshot WHERE k = $1", &[&run.k]).await?;
-    let (mut top, mut order): (i64, i64) = match row {
-        Some(row) => (get(&row, 0)?, get(&row, 1)?),
-        None => (-1, MIXED),
+    let mut roots = match row {
+        Some(row) => Roots { top: get(&row, 0)?, order: get(&row, 1)? },
+        None => Roots { top: -1, order: Roots::MIXED },
     };
     let mut lanes = Lanes::default();
     lanes.find(tx, run.k, slices.iter().map(|slice| &*slice.host)).await?;
     let mut jobs = Vec::with_capacity(slices.len());
     for slice in slices {
-        let (low, high) = slice.roots;
-        if low != high {
-            order = MIXED;
-            if run.limit_root.is_some() {
-                return Err(StoreError::Invalid(
-                    "a slice of several roots in a run with a limit per input".into(),
-                ));
-            }
-        } else if int(low) <= top {
-            order = order.max(UNORDERED);
-        }
-        top = top.max(int(high));
+        roots.take(slice.roots, run.limit_root.is_some())?;
         jobs.push(NewJob {
             lane: lanes.of(&slice.host)?,
             state: state::WAITING,
             due: now,
             n: slice.n,
-            root: low,
+            root: slice.roots.0,
             derived: false,
             lost: 0,
             blob: slice.blob.clone(),
@@ -108,7 +91,7 @@ pub(super) async fn add(tx: &mut Tx, id: &SnapshotId, slices: &[Packed], now: Ti
     // While starting, `created_at` is the moment of the last sign of life: a long upload is not abandoned.
     tx.exec(
         "UPDATE snapshot SET top_root = $2, root_order = $3, created_at = greatest(created_at, $4) WHERE k = $1",
-        &[&run.k, &top, &order, &now.ms()],
+        &[&run.k, &roots.top, &roots.order, &now.ms()],
     )
     .await?;
     run.save(tx).await
@@ -169,8 +152,8 @@ pub(super) async fn commit(tx: &mut Tx, commit: &Commit) -> Result<Committed> {
 async fn park_repeated_roots(tx: &Tx, k: i64) -> Result<()> {
     let row = tx.one("SELECT root_order FROM snapshot WHERE k = $1", &[&k]).await?;
     match row.map(|row| get::<i64>(&row, 0)).transpose()? {
-        Some(ASCENDING) => return Ok(()),
-        Some(UNORDERED) => {}
+        Some(Roots::ASCENDING) => return Ok(()),
+        Some(Roots::UNORDERED) => {}
         _ => {
             return Err(StoreError::Invalid(
                 "slices of several roots in a run with a limit per input".into(),

@@ -9,11 +9,11 @@ use super::run::{Run, read_id as read_run_id};
 use super::sql::{count, damaged, get, int, len, moment, taken, uint};
 use super::tick::Lost;
 use super::tx::{Params, Tx};
+use crate::rules;
 use crate::{Change, Claim, DeliveryLease, Result, StoreError};
 use model::{
     Cargo, DeliveredFile, Delivery, DeliveryId, DeliveryOutcome, DeliveryState, SnapshotState, Timestamp,
 };
-use sha2::{Digest, Sha256};
 use tokio_postgres::Row;
 
 /// Deliveries handed out by one call at most.
@@ -331,23 +331,7 @@ async fn end(
         failed(tx, at, error, now).await?;
     }
     let ended = of_key(tx, at.k).await?;
-    let Cargo::Rows(promise) = &ended.cargo else { return Ok(()) };
-    let Some(endpoint) = promise.notify.clone() else { return Ok(()) };
-    // The id follows from what it is about, so nothing here rolls dice.
-    let digest = Sha256::digest(ended.id.as_str().as_bytes());
-    let (head, _) = digest.split_first_chunk::<8>().ok_or_else(|| damaged("a digest of no length"))?;
-    let notice = Delivery {
-        id: DeliveryId::new(now, u64::from_le_bytes(*head)),
-        snapshot: ended.snapshot,
-        cargo: Cargo::DeliveryNotice { endpoint, about: ended.id },
-        state: DeliveryState::Waiting,
-        parts_done: 0,
-        failures: 0,
-        failing_since: None,
-        last_error: None,
-        files: Vec::new(),
-        created_at: now,
-    };
+    let Some(notice) = rules::notice_of(ended, now)? else { return Ok(()) };
     insert(tx, run.k, &notice, DeliveryState::Waiting, now).await
 }
 

@@ -10,6 +10,7 @@ use super::run::Run;
 use super::sql::{count, get, int, len_u64, with_codec};
 use super::stop;
 use super::tx::Tx;
+use crate::rules;
 use crate::told::{Finish, Known};
 use crate::{CARRIED_EPOCH, Change, Finished, Lease, Result, StoreError};
 use model::{FailureCode, Input, JobId, Timestamp};
@@ -301,46 +302,20 @@ async fn abort_again(tx: &Tx, run: &mut Run, job: &Leased, told: &Finish) -> Res
 }
 
 /// Puts in what the job led to and what it hands back.
-///
-/// Order within a lane is by due time, then age. What was found, and what was not begun, is dated before the job it
-/// comes from, so it goes before the rest of the lane: found pages are collected before further listing pages are
-/// read, which keeps the queue short and meets limits early. Further listing pages go to the end, retries to their
-/// time.
 async fn enqueue(tx: &Tx, run: &mut Run, lanes: &mut Lanes, job: &Leased, told: &Finish) -> Result<()> {
-    let front = job.due.plus_ms(-1);
-    let (mut found, mut listing) = (Vec::new(), Vec::new());
+    let mut new = BTreeSet::new();
     if !told.led.is_empty() {
         if !job.derived {
             // A listing that leads back to its own first page ends there.
             first_seen(tx, run.k, &told.own).await?;
         }
-        // Lists that brought something: a record, or an input that is new to the run.
-        let mut fresh: BTreeSet<(u64, u32)> = BTreeSet::new();
         let known: Vec<Known> = told.led.iter().map(|(_, known)| *known).collect();
-        let new = first_seen(tx, run.k, &known).await?;
-        for (_, (input, _)) in told.led.iter().enumerate().filter(|(at, _)| new.contains(at)) {
-            let input = input.clone();
-            run.counts.inputs += 1;
-            run.counts.waiting += 1;
-            if input.found {
-                run.counts.found += 1;
-                fresh.insert((input.root, input.depth));
-                found.push((front, input));
-            } else {
-                listing.push((told.now, input));
-            }
-        }
-        for (_, input) in &mut listing {
-            let has_rows = told.records.get(&input.root).is_some_and(|n| *n > 0);
-            if has_rows || fresh.contains(&(input.root, input.depth)) {
-                input.trail.barren = 0;
-            }
-        }
+        new = first_seen(tx, run.k, &known).await?;
     }
-    run.counts.waiting += len_u64(&told.again);
-    let again = told.again.iter().cloned();
-    let again = again.map(|(at, input)| (if at <= told.now { front } else { at }, input)).collect();
-    lanes.put_derived(tx, run.k, [found, again, listing], run.limit_root.is_some()).await
+    let new =
+        told.led.iter().enumerate().filter(|(at, _)| new.contains(at)).map(|(_, (input, _))| input.clone());
+    let jobs = rules::enqueued(&mut run.counts, told, job.due, new);
+    lanes.put_derived(tx, run.k, jobs, run.limit_root.is_some()).await
 }
 
 /// Remembers inputs; the places of those that are new in this run.

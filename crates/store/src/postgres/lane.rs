@@ -11,19 +11,7 @@ use crate::{Change, Result};
 use model::{Input, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Where a job stands; the numbers are in the schema's partial indexes.
-pub(super) mod state {
-    /// Behind another job of its root.
-    pub(in crate::postgres) const PARKED: i64 = 0;
-    /// Claimable when due.
-    pub(in crate::postgres) const WAITING: i64 = 1;
-    /// A worker has it.
-    pub(in crate::postgres) const LEASED: i64 = 2;
-    /// Finished by its holder.
-    pub(in crate::postgres) const DONE: i64 = 3;
-    /// Ended by the store.
-    pub(in crate::postgres) const SETTLED: i64 = 4;
-}
+pub(super) use crate::rules::state;
 
 /// A job to put in.
 pub(super) struct NewJob {

@@ -7,10 +7,11 @@
 use super::sql::{count, damaged, get, int, moment};
 use super::tx::Tx;
 use super::{delivery, quality};
+use crate::rules::Drained;
 use crate::{Change, Result, StoreError};
 use model::quality::Grade;
 use model::{
-    Counts, Door, FailureCode, NOTHING_FOUND, SnapshotEvent, SnapshotId, SnapshotState, Timestamp, Trigger,
+    Counts, FailureCode, NOTHING_FOUND, SnapshotEvent, SnapshotId, SnapshotState, Timestamp, Trigger,
 };
 use std::collections::BTreeMap;
 use tokio_postgres::Row;
@@ -193,10 +194,7 @@ impl Run {
     /// The end by having nothing left, if the state knows that event.
     async fn drain(&mut self, tx: &mut Tx, now: Timestamp) -> Result<()> {
         let trigger = asked(tx, self.k).await?;
-        let given = self.counts.records + self.counts.unchanged;
-        let came = if trigger.discover_only { given } else { self.counts.found };
-        let found_nothing = matches!(trigger.door, Door::Discover(_)) && came == 0;
-        let gives = matches!(self.state, SnapshotState::Running | SnapshotState::Expiring) && !found_nothing;
+        let Drained { found_nothing, gives } = Drained::of(self.state, &self.counts, &trigger);
         let verdict = if gives { quality::conclude(tx, self, &trigger).await? } else { None };
         let held_back = trigger.quarantine && verdict.is_some_and(|v| v.grade == Grade::Fail);
         if let Some(state) = self.state.after(SnapshotEvent::Drained { found_nothing, held_back }) {

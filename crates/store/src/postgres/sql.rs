@@ -3,37 +3,13 @@
 //! Must not know: what the statements mean.
 
 use crate::disk::Codec;
+pub(super) use crate::number::{damaged, int, len, len_u64, uint};
 use crate::{Result, StoreError};
 use model::Timestamp;
 use std::cell::RefCell;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::FromSql;
-
-/// A count as PostgreSQL has it. Counts beyond 2^63 do not occur; they would stop at the end of the range.
-pub(super) fn int(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-/// A count as we have it; what is negative in a damaged database reads as zero.
-pub(super) fn uint(n: i64) -> u64 {
-    u64::try_from(n).unwrap_or(0)
-}
-
-/// A length as PostgreSQL has it.
-pub(super) fn len(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-/// A length as we have it elsewhere.
-pub(super) fn len_u64<T>(list: &[T]) -> u64 {
-    uint(len(list.len()))
-}
-
-/// What was read back does not make sense.
-pub(super) fn damaged(what: impl std::fmt::Display) -> StoreError {
-    StoreError::Damaged(what.to_string())
-}
 
 /// A row's value; [`StoreError::Damaged`] if it is of another type.
 pub(super) fn get<'a, T: FromSql<'a>>(row: &'a Row, at: usize) -> Result<T> {

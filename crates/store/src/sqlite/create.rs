@@ -7,17 +7,11 @@ use super::run::{Run, key_of, read_id};
 use super::sql::{Sql, damaged, int, len, taken};
 use super::writer::Tx;
 use super::{delivery, retain};
+use crate::rules::Roots;
 use crate::told::Packed;
 use crate::{Change, Commit, Committed, Idempotency, NewSnapshot, Remembered, Result, StoreError};
 use model::{SnapshotEvent, SnapshotId, SnapshotState, Timestamp, Trigger, limit};
 use rusqlite::Connection;
-
-/// One root per slice, ascending from slice to slice: no root has two jobs.
-const ASCENDING: i64 = 0;
-/// One root per slice, in any order.
-const UNORDERED: i64 = 1;
-/// Slices of several roots.
-const MIXED: i64 = 2;
 
 pub(super) fn begin(tx: &mut Tx<'_>, new: &NewSnapshot) -> Result<()> {
     taken(
@@ -60,32 +54,21 @@ pub(super) fn add(tx: &mut Tx<'_>, id: &SnapshotId, slices: &[Packed], now: Time
     if run.state != SnapshotState::Starting {
         return Err(StoreError::Conflict("the snapshot is not starting any more"));
     }
-    let (mut top, mut order) = tx
+    let mut roots = tx
         .conn
         .one("SELECT top_root, root_order FROM snapshot WHERE k = ?1", [run.k], |r| {
-            Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?))
+            Ok(Roots { top: r.get(0)?, order: r.get(1)? })
         })?
-        .unwrap_or((-1, MIXED));
+        .unwrap_or(Roots { top: -1, order: Roots::MIXED });
     let mut lanes = Lanes::default();
     for slice in slices {
-        let (low, high) = slice.roots;
-        if low != high {
-            order = MIXED;
-            if run.limit_root.is_some() {
-                return Err(StoreError::Invalid(
-                    "a slice of several roots in a run with a limit per input".into(),
-                ));
-            }
-        } else if int(low) <= top {
-            order = order.max(UNORDERED);
-        }
-        top = top.max(int(high));
+        roots.take(slice.roots, run.limit_root.is_some())?;
         let lane = lanes.of(tx.conn, run.k, &slice.host)?;
         let job = NewJob {
             state: state::WAITING,
             due: now,
             n: slice.n,
-            root: low,
+            root: slice.roots.0,
             derived: false,
             lost: 0,
             blob: &slice.blob,
@@ -101,7 +84,7 @@ pub(super) fn add(tx: &mut Tx<'_>, id: &SnapshotId, slices: &[Packed], now: Time
     // While starting, `created_at` is the moment of the last sign of life: a long upload is not abandoned.
     tx.conn.exec(
         "UPDATE snapshot SET top_root = ?2, root_order = ?3, created_at = max(created_at, ?4) WHERE k = ?1",
-        (run.k, top, order, now.ms()),
+        (run.k, roots.top, roots.order, now.ms()),
     )?;
     run.save(tx)
 }
@@ -150,8 +133,8 @@ pub(super) fn commit(tx: &mut Tx<'_>, commit: &Commit) -> Result<Committed> {
 fn park_repeated_roots(conn: &Connection, k: i64) -> Result<()> {
     let order: Option<i64> = conn.one("SELECT root_order FROM snapshot WHERE k = ?1", [k], |r| r.get(0))?;
     match order {
-        Some(ASCENDING) => return Ok(()),
-        Some(UNORDERED) => {}
+        Some(Roots::ASCENDING) => return Ok(()),
+        Some(Roots::UNORDERED) => {}
         _ => {
             return Err(StoreError::Invalid(
                 "slices of several roots in a run with a limit per input".into(),

@@ -8,12 +8,12 @@ use super::query;
 use super::run::Run;
 use super::sql::{Sql, damaged, int, len, taken, uint};
 use super::writer::Tx;
+use crate::rules;
 use crate::{Change, Claim, DeliveryLease, Result, StoreError};
 use model::{
     Cargo, DeliveredFile, Delivery, DeliveryId, DeliveryOutcome, DeliveryState, SnapshotState, Timestamp,
 };
 use rusqlite::{Connection, Params};
-use sha2::{Digest, Sha256};
 
 /// Deliveries handed out by one call at most.
 const CLAIM_DELIVERIES: usize = 256;
@@ -310,23 +310,7 @@ fn end(
         )?;
     }
     let ended = of_key(tx.conn, at.k)?;
-    let Cargo::Rows(promise) = &ended.cargo else { return Ok(()) };
-    let Some(endpoint) = promise.notify.clone() else { return Ok(()) };
-    // The id follows from what it is about, so nothing here rolls dice.
-    let digest = Sha256::digest(ended.id.as_str().as_bytes());
-    let (head, _) = digest.split_first_chunk::<8>().ok_or_else(|| damaged("a digest of no length"))?;
-    let notice = Delivery {
-        id: DeliveryId::new(now, u64::from_le_bytes(*head)),
-        snapshot: ended.snapshot,
-        cargo: Cargo::DeliveryNotice { endpoint, about: ended.id },
-        state: DeliveryState::Waiting,
-        parts_done: 0,
-        failures: 0,
-        failing_since: None,
-        last_error: None,
-        files: Vec::new(),
-        created_at: now,
-    };
+    let Some(notice) = rules::notice_of(ended, now)? else { return Ok(()) };
     insert(tx, at.run, &notice, DeliveryState::Waiting, now)
 }
 

@@ -7,9 +7,10 @@ use super::archive;
 use super::lane::{self, Lanes, Leased, NewJob, state};
 use super::quality;
 use super::run::Run;
-use super::sql::{Sql, int, len, uint};
+use super::sql::{Sql, int, len_u64, uint};
 use super::stop;
 use super::writer::Tx;
+use crate::rules;
 use crate::told::{Finish, Known};
 use crate::{CARRIED_EPOCH, Finished, Lease, Result, StoreError};
 use model::{FailureCode, Input, JobId, Timestamp};
@@ -21,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const COLUMNS: i64 = 2_000;
 const COLUMN_BYTES: usize = 1_000;
 
-pub(super) fn finish(tx: &mut Tx<'_>, mut told: Finish) -> Result<Finished> {
+pub(super) fn finish(tx: &mut Tx<'_>, told: Finish) -> Result<Finished> {
     let job = match held(tx.conn, &told.lease)? {
         Standing::Held(job) => job,
         Standing::Finished(carried) => return Ok(done(carried)),
@@ -50,20 +51,18 @@ pub(super) fn finish(tx: &mut Tx<'_>, mut told: Finish) -> Result<Finished> {
         None => false,
     };
     let total_met = run.records_left() == Some(0);
-    let again = std::mem::take(&mut told.again);
-    let led = std::mem::take(&mut told.led);
     if run.state.is_stopping() {
         // The worker had not heard of it. What it would try again ends like what was waiting; what it found was
         // never accepted.
-        abort_again(tx, &mut run, &job, again, told.now)?;
+        abort_again(tx, &mut run, &job, &told)?;
     } else if total_met {
-        run.counts.settled += len_u64(&again);
+        run.counts.settled += len_u64(&told.again);
         stop::settle_waiting(tx, &mut run)?;
     } else if root_met {
-        run.counts.settled += len_u64(&again);
+        run.counts.settled += len_u64(&told.again);
         stop::settle_root(tx, &mut run, job.root)?;
     } else {
-        enqueue(tx, &mut run, &mut lanes, &job, &told, led, again)?;
+        enqueue(tx, &mut run, &mut lanes, &job, &told)?;
         if run.limit_root.is_some() && carried.is_none() {
             lanes.expose(tx.conn, run.k, job.root)?;
         }
@@ -113,10 +112,6 @@ enum Standing {
     Held(Leased),
     /// This very lease has finished its job before, and went on with that one.
     Finished(Option<JobId>),
-}
-
-fn len_u64<T>(list: &[T]) -> u64 {
-    uint(len(list.len()))
 }
 
 fn held(conn: &Connection, lease: &Lease) -> Result<Standing> {
@@ -238,14 +233,8 @@ fn add_columns(conn: &Connection, run: i64, columns: &[String]) -> Result<()> {
 }
 
 /// What would be tried again in a run that is being stopped.
-fn abort_again(
-    tx: &mut Tx<'_>,
-    run: &mut Run,
-    job: &Leased,
-    again: Vec<(Timestamp, Input)>,
-    now: Timestamp,
-) -> Result<()> {
-    let inputs: Vec<Input> = again.into_iter().map(|(_, input)| input).collect();
+fn abort_again(tx: &mut Tx<'_>, run: &mut Run, job: &Leased, told: &Finish) -> Result<()> {
+    let inputs: Vec<Input> = told.again.iter().map(|(_, input)| input.clone()).collect();
     if inputs.is_empty() {
         return Ok(());
     }
@@ -262,61 +251,25 @@ fn abort_again(
     let id = Lanes::default().put(tx.conn, run.k, job.lane, &rest)?;
     let n = len_u64(&inputs);
     run.counts.settled += n;
-    stop::register_rows_of(tx, run, id, n, FailureCode::AbortedPage, now)
+    stop::register_rows_of(tx, run, id, n, FailureCode::AbortedPage, told.now)
 }
 
 /// Puts in what the job led to and what it hands back.
-///
-/// Order within a lane is by due time, then age. What was found, and what was not begun, is dated before the job it
-/// comes from, so it goes before the rest of the lane: found pages are collected before further listing pages are
-/// read, which keeps the queue short and meets limits early. Further listing pages go to the end, retries to their
-/// time.
-fn enqueue(
-    tx: &mut Tx<'_>,
-    run: &mut Run,
-    lanes: &mut Lanes,
-    job: &Leased,
-    told: &Finish,
-    led: Vec<(Input, Known)>,
-    again: Vec<(Timestamp, Input)>,
-) -> Result<()> {
-    let front = job.due.plus_ms(-1);
-    let (mut found, mut listing) = (Vec::new(), Vec::new());
-    if !led.is_empty() {
-        if !job.derived {
-            // A listing that leads back to its own first page ends there.
-            for known in &told.own {
-                first_seen(tx.conn, run.k, known)?;
-            }
-        }
-        // Lists that brought something: a record, or an input that is new to the run.
-        let mut fresh: BTreeSet<(u64, u32)> = BTreeSet::new();
-        for (input, known) in led {
-            if !first_seen(tx.conn, run.k, &known)? {
-                continue;
-            }
-            run.counts.inputs += 1;
-            run.counts.waiting += 1;
-            if input.found {
-                run.counts.found += 1;
-                fresh.insert((input.root, input.depth));
-                found.push((front, input));
-            } else {
-                listing.push((told.now, input));
-            }
-        }
-        for (_, input) in &mut listing {
-            let has_rows = told.records.get(&input.root).is_some_and(|n| *n > 0);
-            if has_rows || fresh.contains(&(input.root, input.depth)) {
-                input.trail.barren = 0;
-            }
+fn enqueue(tx: &mut Tx<'_>, run: &mut Run, lanes: &mut Lanes, job: &Leased, told: &Finish) -> Result<()> {
+    if !told.led.is_empty() && !job.derived {
+        // A listing that leads back to its own first page ends there.
+        for known in &told.own {
+            first_seen(tx.conn, run.k, known)?;
         }
     }
-    run.counts.waiting += len_u64(&again);
-    let again =
-        again.into_iter().map(|(at, input)| (if at <= told.now { front } else { at }, input)).collect();
+    let mut new = Vec::new();
+    for (input, known) in &told.led {
+        if first_seen(tx.conn, run.k, known)? {
+            new.push(input.clone());
+        }
+    }
     let per_root = run.limit_root.is_some();
-    for inputs in [found, again, listing] {
+    for inputs in rules::enqueued(&mut run.counts, told, job.due, new.into_iter()) {
         lanes.put_derived(tx, run.k, inputs, per_root)?;
     }
     Ok(())

@@ -7,8 +7,9 @@ use super::delivery;
 use super::run::{Run, asked, read_id};
 use super::sql::{Sql, damaged};
 use super::writer::Tx;
+use crate::rules;
 use crate::{Judged, Result, StoreError};
-use model::quality::{BASELINE_RUNS, Grade, Profile, Quality, before, judge};
+use model::quality::{BASELINE_RUNS, Grade, Profile, Quality, before};
 use model::{SnapshotEvent, SnapshotId, SnapshotState, Timestamp, Trigger};
 use rusqlite::Connection;
 
@@ -68,17 +69,7 @@ pub(super) fn conclude(conn: &Connection, run: &Run, trigger: &Trigger) -> Resul
     write(conn, run.k, &profile)?;
     let alike = trigger.alike();
     let earlier: Vec<Profile> = earlier(conn, run.k, &alike)?.into_iter().map(|(_, p)| p).collect();
-    let quality = judge(&profile, &before(&profile, &earlier));
-    match quality.grade {
-        Grade::Ok => {}
-        Grade::Warn => {
-            tracing::info!(snapshot = %run.id, reasons = ?quality.reasons, "the quality gate warns")
-        }
-        Grade::Fail => {
-            tracing::warn!(snapshot = %run.id, reasons = ?quality.reasons, "failed by the quality gate")
-        }
-    }
-    let good = quality.grade != Grade::Fail && profile.is_an_example();
+    let (quality, good) = rules::judged(&run.id, &profile, &earlier);
     let text = serde_json::to_string(&quality).map_err(damaged)?;
     conn.exec(
         "INSERT OR REPLACE INTO verdict VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -2,6 +2,7 @@
 //!
 //! Must not know: what the statements mean.
 
+pub(super) use crate::number::{damaged, int, len, len_u64, uint};
 use crate::{Result, StoreError};
 use model::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Params, Row};
@@ -52,21 +53,6 @@ impl Sql for Connection {
     }
 }
 
-/// A count as SQLite has it. Counts beyond 2^63 do not occur; they would stop at the end of the range.
-pub(super) fn int(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-/// A count as we have it; what is negative in a damaged file reads as zero.
-pub(super) fn uint(n: i64) -> u64 {
-    u64::try_from(n).unwrap_or(0)
-}
-
-/// A length as SQLite has it.
-pub(super) fn len(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
 impl From<rusqlite::Error> for StoreError {
     fn from(e: rusqlite::Error) -> Self {
         use rusqlite::{Error as E, ErrorCode as C};
@@ -91,11 +77,6 @@ pub(super) fn taken<T>(result: Result<T>, what: &'static str) -> Result<T> {
         Err(StoreError::Invalid(_)) => Err(StoreError::Conflict(what)),
         other => other,
     }
-}
-
-/// What was read back does not make sense.
-pub(super) fn damaged(what: impl std::fmt::Display) -> StoreError {
-    StoreError::Damaged(what.to_string())
 }
 
 /// The first moment of something: a statement that gives one moment or null.

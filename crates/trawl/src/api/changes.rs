@@ -13,8 +13,9 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
-use format::{Column, Shape};
+use format::Shape;
 use futures_util::TryStreamExt;
+use model::Column;
 use model::diff::ChangeKind;
 use model::{Format, Snapshot, SnapshotId, SnapshotState, Timestamp, Trigger};
 use serde_json::json;
@@ -112,7 +113,7 @@ pub(super) async fn changes(
             Layout::Flat(Shape::Xlsx { columns })
         }
         (Shape::Parquet { columns }, before) => {
-            let own = [("change", format::Kind::Text), ("changed_fields", format::Kind::Json)];
+            let own = [("change", model::ColumnKind::Text), ("changed_fields", model::ColumnKind::Json)];
             let own = own.map(|(name, kind)| Column { name: name.to_owned(), kind });
             let mut columns: Vec<Column> = own.into_iter().chain(columns).collect();
             if let Some(Shape::Parquet { columns: before }) = before {

@@ -1,9 +1,8 @@
 //! The columns of a snapshot's rows, and their types: from the output schema of the scraper's version that the run began
 //! with, and from what was asked for.
 
-use extract::{Scraper, ValueShape};
-use format::{Column, Kind};
-use model::{Door, Snapshot};
+use extract::Scraper;
+use model::{Column, ColumnKind, Door, Snapshot};
 
 /// The columns with their types. Keys that no schema knows are JSON, and so are inputs, which carry what the caller sent.
 pub(crate) fn typed(snapshot: &Snapshot, scraper: Option<&Scraper>) -> Vec<Column> {
@@ -12,31 +11,15 @@ pub(crate) fn typed(snapshot: &Snapshot, scraper: Option<&Scraper>) -> Vec<Colum
         .map(|name| {
             let field = scraper.and_then(|s| s.fields().iter().find(|f| f.name == name));
             let kind = match (name.as_str(), field) {
-                ("timestamp", _) => Kind::Moment,
-                ("error" | "error_code", _) => Kind::Text,
-                ("url", _) if snapshot.trigger.discover_only => Kind::Text,
-                (_, Some(field)) => kind(&field.shape),
-                (_, None) => Kind::Json,
+                ("timestamp", _) => ColumnKind::Moment,
+                ("error" | "error_code", _) => ColumnKind::Text,
+                ("url", _) if snapshot.trigger.discover_only => ColumnKind::Text,
+                (_, Some(field)) => field.shape.clone(),
+                (_, None) => ColumnKind::Json,
             };
             Column { name, kind }
         })
         .collect()
-}
-
-fn kind(shape: &ValueShape) -> Kind {
-    match shape {
-        ValueShape::Text => Kind::Text,
-        ValueShape::Json => Kind::Json,
-        ValueShape::Integer => Kind::Integer,
-        ValueShape::Number => Kind::Number,
-        ValueShape::Boolean => Kind::Boolean,
-        ValueShape::Date => Kind::Date,
-        ValueShape::Moment => Kind::Moment,
-        ValueShape::List(of) => Kind::List(Box::new(kind(of))),
-        ValueShape::Object(fields) => Kind::Object(
-            fields.iter().map(|(name, shape)| Column { name: name.clone(), kind: kind(shape) }).collect(),
-        ),
-    }
 }
 
 pub(super) fn names(snapshot: &Snapshot, scraper: Option<&Scraper>) -> Vec<String> {

@@ -156,15 +156,7 @@ mod tests {
             enabled: true,
             created_at: at,
             created_by: "t".into(),
-            state: State {
-                settled: at,
-                claim: None,
-                waiting: None,
-                runs: Vec::new(),
-                skips: 0,
-                skipped_at: None,
-                last_error: None,
-            },
+            state: State::from(at),
         };
         assert!(shelf.put(&schedule, 0).await.unwrap());
         let document = store.documents(KIND, "", 9).await.unwrap().pop().unwrap();

@@ -1,4 +1,4 @@
-//! Columns with types, for formats that have types.
+//! What the values of fields are as JSON: what a scraper file promises, and what formats with types make columns of.
 
 /// One column of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -6,12 +6,12 @@ pub struct Column {
     /// Key in the row.
     pub name: String,
     /// What its values are.
-    pub kind: Kind,
+    pub kind: ColumnKind,
 }
 
 /// What the values of a column are, as JSON and as the column shows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnKind {
     /// A string.
     Text,
     /// Anything: the column holds its JSON text.
@@ -27,7 +27,7 @@ pub enum Kind {
     /// The text of a moment, ISO 8601. One that names no offset is taken to be UTC, one without a time midnight.
     Moment,
     /// A list of such values.
-    List(Box<Kind>),
+    List(Box<ColumnKind>),
     /// An object with these keys.
     Object(Vec<Column>),
 }
