@@ -257,7 +257,7 @@ def a_killed_browser_loses_nothing():
         expect(most < MEMORY_MB, f"{most:.0f} MiB of browsers, more than {MEMORY_MB}")
         lost = metric(on, "trawl_browser_lost_total")
         # One that is killed when its last page is done is not missed by anybody.
-    expect(lost >= len(killed) - 1, f"{lost} lost browsers were counted of {len(killed)}")
+        expect(lost >= len(killed) - 1, f"{lost} lost browsers were counted of {len(killed)}")
         pid = on.program.process.pid
         left = lambda: children(pid)
         profiles = pathlib.Path(on.home) / "data" / "browser"
